@@ -1,0 +1,2 @@
+//! The `s3seal` command.
+fn main() {}

@@ -1,0 +1,178 @@
+//! The words of a request: who asks, what for, in which SSE mode.
+
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+
+/// An IAM principal: the account it belongs to, its role or user ARN, and, for an assumed role, the session.
+///
+/// Caches and Bucket Keys share keys by account, by role or by session; S3 itself has done both of the latter
+/// over the years (docs/SOURCES.md, Bucket Keys). A clone shares the text.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Principal {
+    account: Arc<str>,
+    role: Arc<str>,
+    session: Arc<str>,
+}
+
+impl Principal {
+    /// A principal of `account` that acts as `role` in `session` (empty when there is none).
+    pub fn new(account: &str, role: &str, session: &str) -> Self {
+        Self { account: account.into(), role: role.into(), session: session.into() }
+    }
+
+    /// The account that is charged for its calls.
+    pub fn account(&self) -> &str {
+        &self.account
+    }
+
+    /// The role or user.
+    pub fn role(&self) -> &str {
+        &self.role
+    }
+
+    /// The session name; empty when there is none.
+    pub fn session(&self) -> &str {
+        &self.session
+    }
+}
+
+impl fmt::Display for Principal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.account, self.role)?;
+        if self.session.is_empty() { Ok(()) } else { write!(f, "/{}", self.session) }
+    }
+}
+
+/// An S3 operation as the model distinguishes them: by the KMS calls that it makes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum Operation {
+    /// `PutObject`, also a POST form.
+    PutObject,
+    /// `GetObject` of a whole object.
+    GetObject,
+    /// `GetObject` with a `Range`.
+    GetObjectRange,
+    /// `HeadObject`.
+    HeadObject,
+    /// `CopyObject`.
+    CopyObject,
+    /// `CreateMultipartUpload`.
+    CreateMultipartUpload,
+    /// `UploadPart`.
+    UploadPart,
+    /// `CompleteMultipartUpload`.
+    CompleteMultipartUpload,
+    /// `DeleteObject`.
+    DeleteObject,
+    /// `ListObjectsV2` and its kin.
+    ListObjects,
+}
+
+impl Operation {
+    /// Every operation, in the order of this enum.
+    pub const ALL: [Self; 10] = [
+        Self::PutObject,
+        Self::GetObject,
+        Self::GetObjectRange,
+        Self::HeadObject,
+        Self::CopyObject,
+        Self::CreateMultipartUpload,
+        Self::UploadPart,
+        Self::CompleteMultipartUpload,
+        Self::DeleteObject,
+        Self::ListObjects,
+    ];
+
+    /// AWS's name, with `GetObjectRange` for a ranged `GetObject`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::PutObject => "PutObject",
+            Self::GetObject => "GetObject",
+            Self::GetObjectRange => "GetObjectRange",
+            Self::HeadObject => "HeadObject",
+            Self::CopyObject => "CopyObject",
+            Self::CreateMultipartUpload => "CreateMultipartUpload",
+            Self::UploadPart => "UploadPart",
+            Self::CompleteMultipartUpload => "CompleteMultipartUpload",
+            Self::DeleteObject => "DeleteObject",
+            Self::ListObjects => "ListObjects",
+        }
+    }
+}
+
+impl fmt::Display for Operation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// How objects are encrypted at rest, and where data keys come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum SseMode {
+    /// SSE-S3: data keys under a root key of the service; no KMS call, no KMS bill.
+    SseS3,
+    /// SSE-KMS without a Bucket Key: a KMS call for each request that touches a body.
+    SseKms,
+    /// SSE-KMS with an S3 Bucket Key.
+    SseKmsBucketKey,
+    /// Client-side encryption, or an S3-compatible store, with data keys from the data-key cache. Not an S3 setting.
+    KmsCached,
+    /// DSSE-KMS: two layers under two independent keys.
+    DsseKms,
+    /// SSE-C: the customer sends the key with each request.
+    SseC,
+}
+
+impl SseMode {
+    /// Every mode, in the order of reports.
+    pub const ALL: [Self; 6] =
+        [Self::SseS3, Self::SseKms, Self::SseKmsBucketKey, Self::KmsCached, Self::DsseKms, Self::SseC];
+
+    /// The name on the command line, in scenarios and in reports.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::SseS3 => "sse-s3",
+            Self::SseKms => "sse-kms",
+            Self::SseKmsBucketKey => "sse-kms-bucket-key",
+            Self::KmsCached => "kms-cached",
+            Self::DsseKms => "dsse-kms",
+            Self::SseC => "sse-c",
+        }
+    }
+}
+
+impl fmt::Display for SseMode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// A text that names no SSE mode.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "`{0}` is not an SSE mode: expected sse-s3, sse-kms, sse-kms-bucket-key, kms-cached, dsse-kms or sse-c"
+)]
+pub struct SseModeError(String);
+
+impl FromStr for SseMode {
+    type Err = SseModeError;
+    fn from_str(text: &str) -> Result<Self, SseModeError> {
+        Self::ALL.into_iter().find(|mode| mode.as_str() == text).ok_or_else(|| SseModeError(text.into()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_mode_parses_from_its_own_name_and_no_other() {
+        for mode in SseMode::ALL {
+            assert_eq!(mode.as_str().parse(), Ok(mode));
+        }
+        assert!("SSE-KMS".parse::<SseMode>().is_err());
+    }
+}

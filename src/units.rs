@@ -1,0 +1,226 @@
+//! Numbers with units: time, bytes, seeds. The only place where a unit is converted.
+
+use std::fmt;
+use std::ops::{Add, Sub};
+use std::time::Duration;
+
+use rand_core::SeedableRng;
+use rand_xoshiro::Xoshiro256PlusPlus;
+use sha2::{Digest, Sha256};
+
+/// Nanoseconds in a second.
+pub const NANOS_PER_SECOND: u64 = 1_000_000_000;
+
+/// An instant: whole nanoseconds since the start of the clock that gave it.
+///
+/// Pure code receives it as `now` and never asks for it. In a simulation the clock starts at 0; live it is
+/// `CLOCK_BOOTTIME`, so that a suspended machine ages its keys. Two timestamps may be compared only within one
+/// clock. 2⁶⁴ ns is 584 years; arithmetic saturates there.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Timestamp(u64);
+
+impl Timestamp {
+    /// The start of the clock.
+    pub const ZERO: Self = Self(0);
+    /// An instant that never comes.
+    pub const MAX: Self = Self(u64::MAX);
+
+    /// The instant `nanos` ns after the start of the clock.
+    pub const fn from_nanos(nanos: u64) -> Self {
+        Self(nanos)
+    }
+
+    /// The instant `millis` ms after the start of the clock.
+    pub const fn from_millis(millis: u64) -> Self {
+        Self(millis.saturating_mul(1_000_000))
+    }
+
+    /// The instant `seconds` s after the start of the clock.
+    pub const fn from_seconds(seconds: u64) -> Self {
+        Self(seconds.saturating_mul(NANOS_PER_SECOND))
+    }
+
+    /// Nanoseconds since the start of the clock.
+    pub const fn as_nanos(self) -> u64 {
+        self.0
+    }
+
+    /// Index of the one-second interval that holds this instant: ⌊t / 1 s⌋.
+    pub const fn second(self) -> u64 {
+        self.0 / NANOS_PER_SECOND
+    }
+
+    /// `self − earlier`, zero when `earlier` is later.
+    pub const fn since(self, earlier: Self) -> Span {
+        Span(self.0.saturating_sub(earlier.0))
+    }
+}
+
+impl Add<Span> for Timestamp {
+    type Output = Self;
+    fn add(self, span: Span) -> Self {
+        Self(self.0.saturating_add(span.0))
+    }
+}
+
+impl Sub<Span> for Timestamp {
+    type Output = Self;
+    fn sub(self, span: Span) -> Self {
+        Self(self.0.saturating_sub(span.0))
+    }
+}
+
+impl fmt::Display for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", Span(self.0))
+    }
+}
+
+/// A length of time in whole nanoseconds; never negative. Arithmetic saturates at 584 years.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Span(u64);
+
+impl Span {
+    /// No time at all.
+    pub const ZERO: Self = Self(0);
+    /// Longer than any run.
+    pub const MAX: Self = Self(u64::MAX);
+
+    /// `nanos` ns.
+    pub const fn from_nanos(nanos: u64) -> Self {
+        Self(nanos)
+    }
+
+    /// `micros` µs.
+    pub const fn from_micros(micros: u64) -> Self {
+        Self(micros.saturating_mul(1_000))
+    }
+
+    /// `millis` ms.
+    pub const fn from_millis(millis: u64) -> Self {
+        Self(millis.saturating_mul(1_000_000))
+    }
+
+    /// `seconds` s.
+    pub const fn from_seconds(seconds: u64) -> Self {
+        Self(seconds.saturating_mul(NANOS_PER_SECOND))
+    }
+
+    /// `days` × 86,400 s.
+    pub const fn from_days(days: u64) -> Self {
+        Self::from_seconds(days.saturating_mul(86_400))
+    }
+
+    /// Whole nanoseconds.
+    pub const fn as_nanos(self) -> u64 {
+        self.0
+    }
+
+    /// `self × factor`.
+    #[must_use]
+    pub const fn saturating_mul(self, factor: u64) -> Self {
+        Self(self.0.saturating_mul(factor))
+    }
+}
+
+impl Add for Span {
+    type Output = Self;
+    fn add(self, other: Self) -> Self {
+        Self(self.0.saturating_add(other.0))
+    }
+}
+
+impl Sub for Span {
+    type Output = Self;
+    fn sub(self, other: Self) -> Self {
+        Self(self.0.saturating_sub(other.0))
+    }
+}
+
+impl From<Duration> for Span {
+    fn from(duration: Duration) -> Self {
+        Self(u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX))
+    }
+}
+
+impl From<Span> for Duration {
+    fn from(span: Span) -> Self {
+        Self::from_nanos(span.0)
+    }
+}
+
+impl fmt::Display for Span {
+    /// The largest unit that leaves a whole part, at most three decimals: `1.5 s`, `250 ms`, `20 µs`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (unit, name) = match self.0 {
+            0 => return f.write_str("0 s"),
+            n if n >= NANOS_PER_SECOND => (NANOS_PER_SECOND, "s"),
+            n if n >= 1_000_000 => (1_000_000, "ms"),
+            n if n >= 1_000 => (1_000, "µs"),
+            n => return write!(f, "{n} ns"),
+        };
+        let whole = self.0 / unit;
+        let thousandths = self.0 % unit / (unit / 1_000);
+        if thousandths == 0 {
+            return write!(f, "{whole} {name}");
+        }
+        let digits = format!("{thousandths:03}");
+        write!(f, "{whole}.{} {name}", digits.trim_end_matches('0'))
+    }
+}
+
+/// The one number from which every random choice of a run follows.
+///
+/// Each use draws from a stream of its own, named after it, so that a new use leaves the others as they were.
+/// Never a source of keys: those come from the operating system.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Seed(pub u64);
+
+/// A deterministic stream of random numbers (xoshiro256++).
+pub type Stream = Xoshiro256PlusPlus;
+
+impl Seed {
+    /// The stream `name`, number `index`: seeded with SHA-256(seed ‖ index ‖ name).
+    pub fn stream(self, name: &str, index: u64) -> Stream {
+        let mut hash = Sha256::new();
+        hash.update(self.0.to_le_bytes());
+        hash.update(index.to_le_bytes());
+        hash.update(name.as_bytes());
+        Stream::from_seed(hash.finalize().into())
+    }
+}
+
+impl fmt::Display for Seed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rand_core::Rng;
+
+    #[test]
+    fn spans_are_shown_in_the_largest_unit_that_leaves_a_whole_part() {
+        let shown = [0, 7, 20_000, 250_000_000, 1_500_000_000, 86_400 * NANOS_PER_SECOND]
+            .map(|n| Span::from_nanos(n).to_string());
+        assert_eq!(shown, ["0 s", "7 ns", "20 µs", "250 ms", "1.5 s", "86400 s"]);
+    }
+
+    #[test]
+    fn arithmetic_saturates_instead_of_wrapping() {
+        assert_eq!(Timestamp::MAX + Span::from_nanos(1), Timestamp::MAX);
+        assert_eq!(Timestamp::ZERO.since(Timestamp::from_seconds(1)), Span::ZERO);
+        assert_eq!(Timestamp::from_seconds(1) - Span::from_seconds(2), Timestamp::ZERO);
+    }
+
+    #[test]
+    fn streams_differ_by_name_and_index_and_repeat_by_seed() {
+        let first = |seed: u64, name: &str, index: u64| Seed(seed).stream(name, index).next_u64();
+        assert_eq!(first(1, "arrival", 0), first(1, "arrival", 0));
+        assert_ne!(first(1, "arrival", 0), first(1, "arrival", 1));
+        assert_ne!(first(1, "arrival", 0), first(1, "size", 0));
+        assert_ne!(first(1, "arrival", 0), first(2, "arrival", 0));
+    }
+}
