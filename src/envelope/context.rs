@@ -126,7 +126,7 @@ impl EncryptionContext {
     /// byte order of the keys. Length: 2 + Σ (4 + |key| + |value|).
     pub fn canonical_bytes(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(self.canonical_len());
-        self.write_canonical(&mut out);
+        self.write_canonical(&mut |bytes| out.extend_from_slice(bytes));
         out
     }
 
@@ -135,16 +135,16 @@ impl EncryptionContext {
         2 + self.0.iter().map(|(k, v)| 4 + k.len() + v.len()).sum::<usize>()
     }
 
-    /// Appends the canonical bytes to `out`.
-    pub(crate) fn write_canonical(&self, out: &mut Vec<u8>) {
+    /// Gives the canonical bytes to `put`, piece by piece.
+    pub(crate) fn write_canonical(&self, put: &mut impl FnMut(&[u8])) {
         // Fits: CONTEXT_BYTES_MAX < 2¹⁶ bounds every length, and every key has at least one byte.
         let length = |n: usize| u16::try_from(n).expect("bounded by CONTEXT_BYTES_MAX").to_be_bytes();
-        out.extend_from_slice(&length(self.0.len()));
+        put(&length(self.0.len()));
         for (key, value) in &self.0 {
-            out.extend_from_slice(&length(key.len()));
-            out.extend_from_slice(key.as_bytes());
-            out.extend_from_slice(&length(value.len()));
-            out.extend_from_slice(value.as_bytes());
+            put(&length(key.len()));
+            put(key.as_bytes());
+            put(&length(value.len()));
+            put(value.as_bytes());
         }
     }
 

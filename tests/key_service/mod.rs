@@ -1,0 +1,94 @@
+//! A key service for the tests: wraps data keys under keys of its own and makes slots of every mode.
+#![allow(dead_code)] // each test binary uses its part
+
+use s3seal::envelope::*;
+
+/// A key service of the tests: wraps data keys under keys of its own and makes slots of every mode.
+pub struct Service {
+    pub kms: WrappingKey,
+    pub root: WrappingKey,
+    pub customer: CustomerKey,
+}
+
+/// Data keys as they come out of a slot.
+pub enum Held {
+    One(DataKey),
+    Two(DataKey, DataKey),
+    Customer(CustomerKey),
+}
+
+impl Held {
+    pub fn keys(&self) -> Keys<'_> {
+        match self {
+            Self::One(key) => Keys::One(key),
+            Self::Two(inner, outer) => Keys::Two { inner, outer },
+            Self::Customer(key) => Keys::Customer(key),
+        }
+    }
+}
+
+pub fn arn() -> KeyArn {
+    "arn:aws:kms:eu-west-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab".parse().unwrap()
+}
+
+impl Service {
+    /// Fresh keys.
+    pub fn new() -> Self {
+        Self {
+            pub kms: WrappingKey::generate().unwrap(),
+            pub root: WrappingKey::generate().unwrap(),
+            pub customer: CustomerKey::generate().unwrap(),
+        }
+    }
+
+    /// A slot of mode 0–4 (SSE-S3, SSE-KMS, Bucket Key, DSSE-KMS, SSE-C) and the data keys that stand in it.
+    pub fn slot(&self, mode: usize) -> (Slot, Held) {
+        let context = EncryptionContext::of_object("bucket", "key").unwrap();
+        let none = EncryptionContext::empty();
+        let key = DataKey::generate().unwrap();
+        match mode {
+            0 => (Slot::SseS3 { root_version: 3, wrapped: self.root.wrap(&key, &context).unwrap() }, Held::One(key)),
+            1 => {
+                let wrapped = self.kms.wrap(&key, &context).unwrap();
+                (Slot::SseKms { key: arn(), wrapped, context: none }, Held::One(key))
+            }
+            2 => {
+                let bucket_key = DataKey::generate().unwrap();
+                let bucket = EncryptionContext::of_bucket("bucket").unwrap();
+                let wrapped_bucket_key = self.kms.wrap(&bucket_key, &bucket).unwrap();
+                let wrapped = WrappingKey::from_data_key(&bucket_key).wrap(&key, &context).unwrap();
+                let slot =
+                    Slot::SseKmsBucketKey { key: arn(), generation: 9, wrapped_bucket_key, wrapped, context: none };
+                (slot, Held::One(key))
+            }
+            3 => {
+                let outer = DataKey::generate().unwrap();
+                let wrapped_inner = self.kms.wrap(&key, &context).unwrap();
+                let wrapped_outer = self.root.wrap(&outer, &context).unwrap();
+                let slot =
+                    Slot::DsseKms { key: arn(), wrapped_inner, root_version: 3, wrapped_outer, context: none };
+                (slot, Held::Two(key, outer))
+            }
+            _ => (Slot::SseC, Held::Customer(self.customer.clone())),
+        }
+    }
+
+    /// The data keys of a stored header, unwrapped as a store would.
+    pub fn unwrap(&self, slot: &Slot) -> Held {
+        let context = EncryptionContext::of_object("bucket", "key").unwrap();
+        match slot {
+            Slot::SseS3 { wrapped, .. } => Held::One(self.root.unwrap(wrapped, &context).unwrap()),
+            Slot::SseKms { wrapped, .. } => Held::One(self.kms.unwrap(wrapped, &context).unwrap()),
+            Slot::SseKmsBucketKey { wrapped_bucket_key, wrapped, .. } => {
+                let bucket = EncryptionContext::of_bucket("bucket").unwrap();
+                let bucket_key = self.kms.unwrap(wrapped_bucket_key, &bucket).unwrap();
+                Held::One(WrappingKey::from_data_key(&bucket_key).unwrap(wrapped, &context).unwrap())
+            }
+            Slot::DsseKms { wrapped_inner, wrapped_outer, .. } => Held::Two(
+                self.kms.unwrap(wrapped_inner, &context).unwrap(),
+                self.root.unwrap(wrapped_outer, &context).unwrap(),
+            ),
+            _ => Held::Customer(self.customer.clone()),
+        }
+    }
+}
