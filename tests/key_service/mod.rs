@@ -35,9 +35,9 @@ impl Service {
     /// Fresh keys.
     pub fn new() -> Self {
         Self {
-            pub kms: WrappingKey::generate().unwrap(),
-            pub root: WrappingKey::generate().unwrap(),
-            pub customer: CustomerKey::generate().unwrap(),
+            kms: WrappingKey::generate().unwrap(),
+            root: WrappingKey::generate().unwrap(),
+            customer: CustomerKey::generate().unwrap(),
         }
     }
 
@@ -47,7 +47,10 @@ impl Service {
         let none = EncryptionContext::empty();
         let key = DataKey::generate().unwrap();
         match mode {
-            0 => (Slot::SseS3 { root_version: 3, wrapped: self.root.wrap(&key, &context).unwrap() }, Held::One(key)),
+            0 => (
+                Slot::SseS3 { root_version: 3, wrapped: self.root.wrap(&key, &context).unwrap() },
+                Held::One(key),
+            ),
             1 => {
                 let wrapped = self.kms.wrap(&key, &context).unwrap();
                 (Slot::SseKms { key: arn(), wrapped, context: none }, Held::One(key))
@@ -57,16 +60,26 @@ impl Service {
                 let bucket = EncryptionContext::of_bucket("bucket").unwrap();
                 let wrapped_bucket_key = self.kms.wrap(&bucket_key, &bucket).unwrap();
                 let wrapped = WrappingKey::from_data_key(&bucket_key).wrap(&key, &context).unwrap();
-                let slot =
-                    Slot::SseKmsBucketKey { key: arn(), generation: 9, wrapped_bucket_key, wrapped, context: none };
+                let slot = Slot::SseKmsBucketKey {
+                    key: arn(),
+                    generation: 9,
+                    wrapped_bucket_key,
+                    wrapped,
+                    context: none,
+                };
                 (slot, Held::One(key))
             }
             3 => {
                 let outer = DataKey::generate().unwrap();
                 let wrapped_inner = self.kms.wrap(&key, &context).unwrap();
                 let wrapped_outer = self.root.wrap(&outer, &context).unwrap();
-                let slot =
-                    Slot::DsseKms { key: arn(), wrapped_inner, root_version: 3, wrapped_outer, context: none };
+                let slot = Slot::DsseKms {
+                    key: arn(),
+                    wrapped_inner,
+                    root_version: 3,
+                    wrapped_outer,
+                    context: none,
+                };
                 (slot, Held::Two(key, outer))
             }
             _ => (Slot::SseC, Held::Customer(self.customer.clone())),
