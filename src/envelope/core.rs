@@ -30,7 +30,7 @@ pub enum Suite {
 
 impl Suite {
     /// Layers as a number.
-    pub const fn layers(self) -> u64 {
+    pub const fn layers(self) -> u8 {
         match self {
             Self::Single => 1,
             Self::Double => 2,
@@ -55,7 +55,14 @@ impl FrameSize {
 
     /// The frame size of `bytes`, if that is a power of two from 256 to 2²⁴.
     pub const fn new(bytes: u32) -> Option<Self> {
-        if bytes.is_power_of_two() { Self::from_log2(bytes.trailing_zeros() as u8) } else { None }
+        let mut log2 = Self::MIN.0;
+        while log2 <= Self::MAX.0 {
+            if bytes == 1 << log2 {
+                return Some(Self(log2));
+            }
+            log2 += 1;
+        }
+        None
     }
 
     const fn from_log2(log2: u8) -> Option<Self> {
@@ -120,7 +127,7 @@ impl Core {
         let mut out = [0; CORE_BYTES];
         out[..8].copy_from_slice(&MAGIC);
         out[8] = VERSION;
-        out[9] = self.suite.layers() as u8;
+        out[9] = self.suite.layers();
         out[10] = self.frame.0;
         out[12..16].copy_from_slice(&part.to_be_bytes());
         out[16..24].copy_from_slice(&self.length.unwrap_or(UNKNOWN_LENGTH).to_be_bytes());

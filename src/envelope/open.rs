@@ -1,5 +1,6 @@
 //! Opening: an envelope to its plaintext, at once or in pieces. Nothing is released before its tag is checked.
 
+use std::cmp::Ordering;
 use std::fmt;
 use std::io::{self, Read};
 
@@ -61,7 +62,7 @@ impl Header {
         if slot.suite() != core.suite {
             return Err(OpenError::Malformed {
                 field: "suite",
-                value: core.suite.layers(),
+                value: core.suite.layers().into(),
                 expected: "2 for dsse-kms and 1 for the other modes",
             });
         }
@@ -201,39 +202,46 @@ impl Unlocked {
         }
     }
 
-    /// Bytes of the plaintext of a body of `found` bytes, if it can be one of this object.
-    pub(crate) fn check_body_bytes(&self, found: u64) -> Result<u64, OpenError> {
-        if let Some(length) = self.core.length {
-            let right = self.layout().body_bytes(length);
-            let expected = Expected::Bytes(right);
-            return match found.cmp(&right) {
-                std::cmp::Ordering::Less => Err(OpenError::Truncated { found, expected }),
-                std::cmp::Ordering::Equal => Ok(length),
-                std::cmp::Ordering::Greater => Err(OpenError::Trailing { found, expected }),
-            };
-        }
-        // A length that no plaintext has: cut inside a frame.
+    /// Bytes of the plaintext of a body of `body` bytes, if it can be one of this object.
+    pub(crate) fn check_body_bytes(&self, body: u64) -> Result<u64, OpenError> {
         let layout = self.layout();
-        layout.plaintext_bytes(found).ok_or(OpenError::Truncated { found, expected: Expected::LastFrame })
+        let found = self.object_bytes(body);
+        let Some(length) = self.core.length else {
+            // A length that no plaintext has: cut inside a frame.
+            let cut = OpenError::Truncated { found, expected: Expected::LastFrame };
+            return layout.plaintext_bytes(body).ok_or(cut);
+        };
+        let right = self.object_bytes(layout.body_bytes(length));
+        let expected = Expected::Bytes(right);
+        match found.cmp(&right) {
+            Ordering::Less => Err(OpenError::Truncated { found, expected }),
+            Ordering::Equal => Ok(length),
+            Ordering::Greater => Err(OpenError::Trailing { found, expected }),
+        }
+    }
+
+    /// Bytes of the whole object with this many in its body.
+    fn object_bytes(&self, body: u64) -> u64 {
+        body.saturating_add(self.header_bytes as u64)
     }
 
     /// Why a frame did not open: cut or continued at a frame's edge, or else changed.
     pub(crate) fn explain(&self, bad: BadFrame, run: Run, body: &[u8]) -> OpenError {
         let layout = self.layout();
-        let index = usize::try_from(bad.0 - run.first).expect("a frame of this body");
-        let start = index * layout.stride();
-        let sealed = &body[start..body.len().min(start + layout.stride())];
+        let stride = layout.stride();
+        let start = usize::try_from(bad.0 - run.first).expect("a frame of this body") * stride;
+        let sealed = &body[start..body.len().min(start + stride)];
         let is_last_here = start + sealed.len() == body.len() && run.ends;
-        let found = bad.0 * layout.stride() as u64 + sealed.len() as u64;
-        if frame::opens_as(&self.derived.layers, layout, bad.0, !is_last_here, sealed) {
-            return if is_last_here {
-                OpenError::Truncated { found, expected: Expected::LastFrame }
-            } else {
-                let found = run.first * layout.stride() as u64 + body.len() as u64;
-                OpenError::Trailing { found, expected: Expected::LastFrame }
-            };
+        if !frame::opens_as(&self.derived.layers, layout, bad.0, !is_last_here, sealed) {
+            return OpenError::Corrupt { frame: bad.0 };
         }
-        OpenError::Corrupt { frame: bad.0 }
+        let found = self.object_bytes(run.first * stride as u64 + body.len() as u64);
+        let expected = Expected::LastFrame;
+        if is_last_here {
+            OpenError::Truncated { found, expected }
+        } else {
+            OpenError::Trailing { found, expected }
+        }
     }
 }
 
@@ -311,8 +319,7 @@ impl Opener {
             }
         }
         if excess > 0 && result.is_ok() {
-            let expected = Expected::Bytes(right.unwrap_or_default());
-            result = Err(OpenError::Trailing { found: self.given, expected });
+            result = self.unlocked.check_body_bytes(self.given).map(drop);
         }
         match result {
             Ok(()) => self.pending.extend_from_slice(rest),

@@ -1,0 +1,212 @@
+//! Where bytes come from and where they go: files, standard input, standard output.
+
+use std::fs::File;
+use std::io::{self, IsTerminal, Read, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Once;
+
+use clap::Args;
+use parking_lot::Mutex;
+use tempfile::NamedTempFile;
+
+use super::Failure;
+
+/// Bytes read and written at once: enough for all cores to share, little enough to stay in their caches.
+pub(super) const CHUNK_BYTES: usize = 8 << 20;
+
+/// What `seal` and `open` take.
+#[derive(Debug, Args)]
+pub(super) struct Transfer {
+    /// The input file; standard input when left out or -
+    pub(super) input: Option<PathBuf>,
+    /// The key file: 32 raw bytes
+    #[arg(long, short, value_name = "FILE")]
+    pub(super) key: PathBuf,
+    /// The output file; standard output when left out or -
+    #[arg(long, short, value_name = "FILE")]
+    pub(super) output: Option<PathBuf>,
+    /// The name it belongs to: only who gives the same opens it again
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    pub(super) identity: String,
+    /// Replace an existing output file
+    #[arg(long)]
+    pub(super) force: bool,
+}
+
+/// A file or standard input.
+pub(super) struct Input {
+    reader: Box<dyn Read>,
+    /// Its name in messages.
+    pub(super) name: String,
+    /// Its length, where it is a regular file that states one.
+    pub(super) bytes: Option<u64>,
+}
+
+impl Input {
+    /// The file at `path`; standard input for none or `-`.
+    pub(super) fn new(path: Option<&Path>) -> Result<Self, Failure> {
+        let Some(path) = path.filter(|path| *path != Path::new("-")) else {
+            return Ok(Self {
+                reader: Box::new(io::stdin().lock()),
+                name: "standard input".into(),
+                bytes: None,
+            });
+        };
+        let name = path.display().to_string();
+        let refuse = |error| Failure::new(format_args!("cannot read {name}: {error}"));
+        let file = File::open(path).map_err(refuse)?;
+        let metadata = file.metadata().map_err(refuse)?;
+        if metadata.is_dir() {
+            return Err(Failure::new(format_args!("cannot read {name}: it is a directory; name a file")));
+        }
+        // Files of /proc and the like state 0 and give more.
+        let bytes = (metadata.is_file() && metadata.len() > 0).then_some(metadata.len());
+        Ok(Self { reader: Box::new(file), name, bytes })
+    }
+
+    /// Fills `buffer` as far as the input goes; fewer bytes than it holds mean the end.
+    pub(super) fn fill(&mut self, buffer: &mut [u8]) -> Result<usize, Failure> {
+        let mut filled = 0;
+        while filled < buffer.len() {
+            match self.reader.read(&mut buffer[filled..]) {
+                Ok(0) => break,
+                Ok(bytes) => filled += bytes,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(Failure::new(format_args!("cannot read {}: {error}", self.name))),
+            }
+        }
+        Ok(filled)
+    }
+}
+
+impl Read for Input {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.reader.read(buffer)
+    }
+}
+
+/// A file that bears its name only when it is whole, or standard output.
+pub(super) struct Output {
+    to: To,
+    name: String,
+}
+
+enum To {
+    Stdout(io::Stdout),
+    File { file: NamedTempFile, path: PathBuf, force: bool },
+}
+
+impl Output {
+    /// A file at `path`, over an existing one only with `force`; standard output for none or `-`.
+    pub(super) fn new(path: Option<&Path>, force: bool, binary: bool) -> Result<Self, Failure> {
+        let Some(path) = path.filter(|path| *path != Path::new("-")) else {
+            let stdout = io::stdout();
+            if binary && stdout.is_terminal() {
+                return Err(Failure::new(
+                    "sealed bytes would go to the terminal: name a file with --output, or redirect",
+                ));
+            }
+            return Ok(Self { to: To::Stdout(stdout), name: "standard output".into() });
+        };
+        refuse_existing(path, force)?;
+        let file = beside(path, 0o666)?;
+        Ok(Self { to: To::File { file, path: path.into(), force }, name: path.display().to_string() })
+    }
+
+    pub(super) fn write(&mut self, bytes: &[u8]) -> Result<(), Failure> {
+        let written = match &mut self.to {
+            To::Stdout(stdout) => stdout.write_all(bytes),
+            To::File { file, .. } => file.write_all(bytes),
+        };
+        written.map_err(|error| self.failure(&error))
+    }
+
+    /// Gives the file its name, once its bytes are on the disk.
+    pub(super) fn finish(mut self) -> Result<(), Failure> {
+        let flushed = match &mut self.to {
+            To::Stdout(stdout) => stdout.flush(),
+            To::File { file, .. } => file.as_file().sync_all(),
+        };
+        flushed.map_err(|error| self.failure(&error))?;
+        match self.to {
+            To::Stdout(_) => Ok(()),
+            To::File { file, path, force } => rename(file, &path, force),
+        }
+    }
+
+    /// Whether what was written can still be taken back.
+    pub(super) fn is_file(&self) -> bool {
+        matches!(self.to, To::File { .. })
+    }
+
+    fn failure(&self, error: &io::Error) -> Failure {
+        Failure::new(format_args!("cannot write {}: {error}", self.name))
+    }
+}
+
+/// Refuses an existing file before any work is done.
+pub(super) fn refuse_existing(path: &Path, force: bool) -> Result<(), Failure> {
+    if !force && path.symlink_metadata().is_ok() {
+        return Err(exists(path));
+    }
+    Ok(())
+}
+
+/// A file beside `path` that is removed unless it gets its name, also on Ctrl-C. `mode` is subject to the umask.
+pub(super) fn beside(path: &Path, mode: u32) -> Result<NamedTempFile, Failure> {
+    let folder = match path.parent() {
+        Some(parent) if parent != Path::new("") => parent,
+        _ => Path::new("."),
+    };
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(".s3seal-");
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        builder.permissions(std::fs::Permissions::from_mode(mode));
+    }
+    #[cfg(not(unix))]
+    let _ = mode;
+    let file = builder.tempfile_in(folder).map_err(|error| {
+        // The error's own text names the temporary file, which means nothing to the user.
+        let error = error.kind();
+        let (path, folder) = (path.display(), folder.display());
+        Failure::new(format_args!("cannot write {path}: no file can be made in {folder}: {error}"))
+    })?;
+    remove_on_interrupt(&file);
+    Ok(file)
+}
+
+/// Gives a file made by [`beside`] its name.
+pub(super) fn rename(file: NamedTempFile, path: &Path, force: bool) -> Result<(), Failure> {
+    let renamed = if force { file.persist(path) } else { file.persist_noclobber(path) };
+    *UNFINISHED.lock() = None;
+    match renamed {
+        Ok(_) => Ok(()),
+        Err(refused) if refused.error.kind() == io::ErrorKind::AlreadyExists => Err(exists(path)),
+        Err(refused) => {
+            Err(Failure::new(format_args!("cannot give {} its name: {}", path.display(), refused.error)))
+        }
+    }
+}
+
+fn exists(path: &Path) -> Failure {
+    Failure::new(format_args!("{} exists; give another name, or --force to replace it", path.display()))
+}
+
+/// The file that Ctrl-C removes. One is enough: a verb writes one file.
+static UNFINISHED: Mutex<Option<PathBuf>> = Mutex::new(None);
+
+fn remove_on_interrupt(file: &NamedTempFile) {
+    static HANDLER: Once = Once::new();
+    *UNFINISHED.lock() = Some(file.path().to_path_buf());
+    HANDLER.call_once(|| {
+        // Without a handler Ctrl-C leaves a file under a temporary name behind, and no more.
+        let _ = ctrlc::set_handler(|| {
+            if let Some(path) = UNFINISHED.lock().take() {
+                let _ = std::fs::remove_file(path);
+            }
+            std::process::exit(130);
+        });
+    });
+}
