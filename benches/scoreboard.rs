@@ -5,10 +5,37 @@
 
 #[path = "scoreboard/board.rs"]
 mod board;
+#[cfg(feature = "aws-lc")]
+#[path = "scoreboard/envelope.rs"]
+mod envelope;
+#[cfg(feature = "aws-lc")]
+#[path = "scoreboard/process.rs"]
+mod process;
 
 use board::Board;
+use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
+
+#[global_allocator]
+static ALLOCATOR: &StatsAlloc<std::alloc::System> = &INSTRUMENTED_SYSTEM;
+
+/// Allocations of this process so far: for claims that there are none.
+fn allocations() -> usize {
+    let stats = ALLOCATOR.stats();
+    stats.allocations + stats.reallocations
+}
 
 fn main() {
+    #[cfg(feature = "aws-lc")]
+    if let [argument, file] = &std::env::args().skip(1).collect::<Vec<_>>()[..]
+        && argument == process::PEER
+    {
+        return process::peer_seal_loop(file);
+    }
     let mut board = Board::from_args();
+    #[cfg(feature = "aws-lc")]
+    {
+        envelope::run(&mut board);
+        process::run(&mut board);
+    }
     board.finish();
 }
