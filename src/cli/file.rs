@@ -167,20 +167,23 @@ pub(super) fn beside(path: &Path, mode: u32) -> Result<NamedTempFile, Failure> {
     }
     #[cfg(not(unix))]
     let _ = mode;
+    remove_on_interrupt();
+    // Locked across making and naming the file, so that an interrupt finds either none or one it knows of.
+    let mut unfinished = UNFINISHED.lock();
     let file = builder.tempfile_in(folder).map_err(|error| {
         // The error's own text names the temporary file, which means nothing to the user.
-        let error = error.kind();
-        let (path, folder) = (path.display(), folder.display());
+        let (path, folder, error) = (path.display(), folder.display(), error.kind());
         Failure::new(format_args!("cannot write {path}: no file can be made in {folder}: {error}"))
     })?;
-    remove_on_interrupt(&file);
+    *unfinished = Some(file.path().to_path_buf());
     Ok(file)
 }
 
 /// Gives a file made by [`beside`] its name.
 pub(super) fn rename(file: NamedTempFile, path: &Path, force: bool) -> Result<(), Failure> {
+    let mut unfinished = UNFINISHED.lock();
     let renamed = if force { file.persist(path) } else { file.persist_noclobber(path) };
-    *UNFINISHED.lock() = None;
+    *unfinished = None;
     match renamed {
         Ok(_) => Ok(()),
         Err(refused) if refused.error.kind() == io::ErrorKind::AlreadyExists => Err(exists(path)),
@@ -197,9 +200,8 @@ fn exists(path: &Path) -> Failure {
 /// The file that Ctrl-C removes. One is enough: a verb writes one file.
 static UNFINISHED: Mutex<Option<PathBuf>> = Mutex::new(None);
 
-fn remove_on_interrupt(file: &NamedTempFile) {
+fn remove_on_interrupt() {
     static HANDLER: Once = Once::new();
-    *UNFINISHED.lock() = Some(file.path().to_path_buf());
     HANDLER.call_once(|| {
         // Without a handler Ctrl-C leaves a file under a temporary name behind, and no more.
         let _ = ctrlc::set_handler(|| {
