@@ -4,6 +4,8 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
+use crate::units::{Span, Timestamp};
+
 /// An IAM principal: the account it belongs to, its role or user ARN, and, for an assumed role, the session.
 ///
 /// Caches and Bucket Keys share keys by account, by role or by session; S3 itself has done both of the latter
@@ -162,6 +164,148 @@ impl FromStr for SseMode {
     fn from_str(text: &str) -> Result<Self, SseModeError> {
         Self::ALL.into_iter().find(|mode| mode.as_str() == text).ok_or_else(|| SseModeError(text.into()))
     }
+}
+
+/// Where the data key of a request came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum KeySource {
+    /// No KMS key was needed: SSE-S3, SSE-C, or an operation that touches no body.
+    None,
+    /// A cached data key or a warm Bucket Key: no KMS call, no wait.
+    Cached,
+    /// Another request's fetch, which this one waited for.
+    Joined,
+    /// A KMS call for this request.
+    Fetched,
+}
+
+impl KeySource {
+    /// Every source, in the order of this enum.
+    pub const ALL: [Self; 4] = [Self::None, Self::Cached, Self::Joined, Self::Fetched];
+
+    /// The name in reports.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Cached => "cached",
+            Self::Joined => "joined",
+            Self::Fetched => "fetched",
+        }
+    }
+}
+
+/// How a request ended, as its client sees it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Ending {
+    /// It did what it was asked.
+    Succeeded,
+    /// KMS throttled it beyond its retries: `SlowDown` (503) at S3, `ThrottlingException` (400) at KMS.
+    Throttled,
+    /// The principal may not use the KMS key.
+    Denied,
+    /// The KMS key is disabled, pending deletion, missing or unreachable.
+    KeyUnavailable,
+    /// Anything else: an outage, an internal error, a body that did not open, a wait beyond its deadline.
+    Failed,
+    /// It never started: too many requests were in flight.
+    Dropped,
+}
+
+impl Ending {
+    /// Every ending, in the order of this enum.
+    pub const ALL: [Self; 6] =
+        [Self::Succeeded, Self::Throttled, Self::Denied, Self::KeyUnavailable, Self::Failed, Self::Dropped];
+
+    /// The name in reports.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Succeeded => "succeeded",
+            Self::Throttled => "throttled",
+            Self::Denied => "denied",
+            Self::KeyUnavailable => "key-unavailable",
+            Self::Failed => "failed",
+            Self::Dropped => "dropped",
+        }
+    }
+}
+
+/// One request, from the instant it was due to its end: the row from which every report is made.
+///
+/// `response time = finished − due`, `service time = finished − started`, `lag = started − due`. The phases are
+/// parts of the service time; what is left of it waited for a worker. Buckets, principals and KMS keys are numbers of
+/// the run's naming.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Outcome {
+    /// What was asked.
+    pub operation: Operation,
+    /// When it should have started; fixed before the run.
+    pub due: Timestamp,
+    /// When it started.
+    pub started: Timestamp,
+    /// When it ended; `started` for one that was dropped.
+    pub finished: Timestamp,
+    /// Waiting for data keys: KMS calls, flights joined, back-off after throttling.
+    pub kms_wait: Span,
+    /// Sealing or opening.
+    pub crypto: Span,
+    /// Reading or writing the store.
+    pub store: Span,
+    /// S3's own time, where it is modelled.
+    pub s3: Span,
+    /// Where its data key came from; of several, the dearest.
+    pub key_source: KeySource,
+    /// KMS calls sent for it, throttled ones included. A call that it joined counts for the one that led.
+    pub kms_calls: u32,
+    /// Throttled answers that it met.
+    pub throttles: u32,
+    /// Attempts after the first, at S3 or at KMS.
+    pub retries: u32,
+    /// Plaintext bytes sent or received.
+    pub bytes: u64,
+    /// The bucket's number.
+    pub bucket: u32,
+    /// The principal's number.
+    pub principal: u32,
+    /// The KMS key's number.
+    pub kms_key: u32,
+    /// How it ended.
+    pub ending: Ending,
+}
+
+/// What KMS answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum KmsAnswer {
+    /// A key or a result.
+    Granted,
+    /// Over the quota.
+    Throttled,
+    /// Denied, disabled, not found, invalid: the same again would get the same.
+    Refused,
+    /// An outage or an internal error.
+    Failed,
+}
+
+/// One call to KMS, whoever caused it: refreshes ahead stand here and in no [`Outcome`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KmsCall {
+    /// AWS's name of the KMS operation.
+    pub name: &'static str,
+    /// The S3 operation that it was for; none for a refresh ahead.
+    pub cause: Option<Operation>,
+    /// When it was sent.
+    pub sent: Timestamp,
+    /// When the reply came.
+    pub replied: Timestamp,
+    /// What the reply was.
+    pub answer: KmsAnswer,
+    /// Whether it costs money.
+    pub billed: bool,
+    /// The bucket's number.
+    pub bucket: u32,
+    /// The principal's number.
+    pub principal: u32,
+    /// The KMS key's number.
+    pub kms_key: u32,
 }
 
 #[cfg(test)]
