@@ -1,46 +1,44 @@
 //! The measuring: two contenders interleaved, medians of rounds, a ratio judged.
-#![allow(clippy::print_stdout)]
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a benchmark reports on its standard streams")]
+#![expect(clippy::disallowed_methods, reason = "a benchmark reads the clock")]
+#![allow(dead_code, reason = "the claims use what they need of it")]
 
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
+pub(crate) use self::claim::Goal;
+use self::claim::{Arguments, Claim, Mode, median};
+
+mod claim;
+
 /// Rounds per contender. Odd, so that the median is a measured round.
-const ROUNDS: usize = 15;
+const ROUNDS: u128 = 15;
+/// Fewest rounds, for operations that take a good part of a second.
+const ROUNDS_MIN: u128 = 5;
 /// Length of one round: long against the timer, short against the neighbours' bursts.
 const ROUND: Duration = Duration::from_millis(25);
-
-/// What a claim asserts about its ratio.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Goal {
-    /// The value is at least this.
-    AtLeast(f64),
-    /// The value is at most this.
-    AtMost(f64),
-    /// Shown only.
-    Shown,
-}
+/// What one claim may take, so that the whole board stays a matter of minutes.
+const BUDGET: Duration = Duration::from_secs(5);
 
 /// One contender: does `n` operations and says how long they took. Setting up and checking stay outside the clock.
-pub type Contender<'a> = &'a mut dyn FnMut(u64) -> Duration;
+pub(crate) type Contender<'a> = &'a mut dyn FnMut(u64) -> Duration;
 
-/// The run: its arguments and what fell short.
-pub struct Board {
-    filter: Option<String>,
-    json: bool,
-    check: bool,
-    test: bool,
+/// The run: its arguments, what it measured and what fell short.
+pub(crate) struct Board {
+    arguments: Arguments,
+    measured: usize,
     short: Vec<String>,
 }
 
 /// Median nanoseconds per operation of both contenders.
 #[derive(Clone, Copy, Debug)]
-pub struct Paired {
-    pub ours: f64,
-    pub peer: f64,
+pub(crate) struct Paired {
+    pub(crate) ours: f64,
+    pub(crate) peer: f64,
 }
 
 /// Times `n` calls of `operation`.
-pub fn time<T>(n: u64, mut operation: impl FnMut() -> T) -> Duration {
+pub(crate) fn time<T>(n: u64, mut operation: impl FnMut() -> T) -> Duration {
     let start = Instant::now();
     for _ in 0..n {
         black_box(operation());
@@ -49,62 +47,69 @@ pub fn time<T>(n: u64, mut operation: impl FnMut() -> T) -> Duration {
 }
 
 impl Board {
-    pub fn from_args() -> Self {
-        let mut board = Self { filter: None, json: false, check: false, test: false, short: Vec::new() };
-        for argument in std::env::args().skip(1) {
-            match argument.as_str() {
-                "--json" => board.json = true,
-                "--check" => board.check = true,
-                "--test" => board.test = true,
-                "--bench" => {}
-                other if other.starts_with("--") => {
-                    eprintln!("scoreboard: unknown option {other}; known: FILTER, --json, --check, --test");
-                    std::process::exit(2);
-                }
-                filter => board.filter = Some(filter.into()),
-            }
+    /// The run that the command line asks for. Exits 2 on an unknown option.
+    pub(crate) fn from_args() -> Self {
+        let arguments = Arguments::parse(std::env::args().skip(1)).unwrap_or_else(|option| {
+            eprintln!("scoreboard: unknown option {option}; known: FILTER, --json, --check, --test");
+            std::process::exit(2);
+        });
+        if arguments.mode == Mode::List {
+            std::process::exit(0);
         }
-        board
+        Self { arguments, measured: 0, short: Vec::new() }
     }
 
     /// Whether the claim `name` is asked for: skip its set-up when it is not.
-    pub fn wants(&self, name: &str) -> bool {
-        self.filter.as_ref().is_none_or(|filter| name.contains(filter.as_str()))
+    pub(crate) fn wants(&self, name: &str) -> bool {
+        self.arguments.wants(name)
     }
 
-    /// Whether this run only checks that the claims work (`--test`).
-    pub fn is_test(&self) -> bool {
-        self.test
+    /// Whether this run only checks that the claims work (`cargo test --benches`): shrink the set-up.
+    pub(crate) fn is_test(&self) -> bool {
+        self.arguments.mode == Mode::Try
     }
 
     /// `ours` as a multiple of the peer's speed: peer time ÷ our time.
-    pub fn speed(&mut self, name: &str, goal: Goal, peer: &str, ours: Contender<'_>, theirs: Contender<'_>) {
+    pub(crate) fn speed(
+        &mut self,
+        name: &str,
+        goal: Goal,
+        peer: &str,
+        ours: Contender<'_>,
+        theirs: Contender<'_>,
+    ) {
         if let Some(paired) = self.race(name, ours, theirs) {
             self.line(name, paired.peer / paired.ours, "× the peer's speed", goal, peer, Some(paired.peer));
         }
     }
 
     /// `ours` as a multiple of the peer's time: our time ÷ peer time.
-    pub fn cost(&mut self, name: &str, goal: Goal, peer: &str, ours: Contender<'_>, theirs: Contender<'_>) {
+    pub(crate) fn cost(
+        &mut self,
+        name: &str,
+        goal: Goal,
+        peer: &str,
+        ours: Contender<'_>,
+        theirs: Contender<'_>,
+    ) {
         if let Some(paired) = self.race(name, ours, theirs) {
             self.line(name, paired.ours / paired.peer, "× the peer's time", goal, peer, Some(paired.peer));
         }
     }
 
     /// Interleaves the two and gives the medians, when the claim is asked for.
-    pub fn race(&mut self, name: &str, ours: Contender<'_>, theirs: Contender<'_>) -> Option<Paired> {
+    pub(crate) fn race(&mut self, name: &str, ours: Contender<'_>, theirs: Contender<'_>) -> Option<Paired> {
         if !self.wants(name) {
             return None;
         }
-        if self.test {
-            let once = |contender: Contender<'_>| contender(1).as_nanos().max(1) as f64;
-            return Some(Paired { ours: once(ours), peer: once(theirs) });
+        if self.is_test() {
+            return Some(Paired { ours: nanos(ours(1), 1), peer: nanos(theirs(1), 1) });
         }
-        let (n_ours, n_peer) = (calibrate(ours), calibrate(theirs));
-        let mut samples = (Vec::new(), Vec::new());
-        for round in 0..ROUNDS {
-            let mut run_ours = || samples.0.push(ours(n_ours).as_nanos() as f64 / n_ours as f64);
-            let mut run_peer = || samples.1.push(theirs(n_peer).as_nanos() as f64 / n_peer as f64);
+        let ((n_ours, took_ours), (n_peer, took_peer)) = (calibrate(ours), calibrate(theirs));
+        let (mut of_ours, mut of_peer) = (Vec::new(), Vec::new());
+        for round in 0..rounds(took_ours + took_peer) {
+            let mut run_ours = || of_ours.push(nanos(ours(n_ours), n_ours));
+            let mut run_peer = || of_peer.push(nanos(theirs(n_peer), n_peer));
             // Alternating order, so that a drift of the machine favours neither.
             if round % 2 == 0 {
                 run_ours();
@@ -114,83 +119,76 @@ impl Board {
                 run_ours();
             }
         }
-        Some(Paired { ours: median(&mut samples.0), peer: median(&mut samples.1) })
+        Some(Paired { ours: median(&mut of_ours), peer: median(&mut of_peer) })
     }
 
     /// Prints one line of the board and remembers whether it fell short. Counts may be judged here as well.
-    pub fn line(&mut self, name: &str, value: f64, unit: &str, goal: Goal, peer: &str, peer_ns: Option<f64>) {
+    pub(crate) fn line(
+        &mut self,
+        name: &str,
+        value: f64,
+        unit: &str,
+        goal: Goal,
+        peer: &str,
+        peer_ns: Option<f64>,
+    ) {
         if !self.wants(name) {
             return;
         }
-        let (op, bound, pass) = match goal {
-            Goal::AtLeast(bound) => (">=", Some(bound), value >= bound),
-            Goal::AtMost(bound) => ("<=", Some(bound), value <= bound),
-            Goal::Shown => ("", None, true),
-        };
-        if !pass {
+        self.measured += 1;
+        if self.is_test() {
+            // One operation says that the claim works, not how fast it is.
+            println!("ran   {name}");
+            return;
+        }
+        let claim = Claim { name, value, unit, goal, peer, peer_ns };
+        println!("{}", if self.arguments.json { claim.json() } else { claim.text() });
+        if !claim.pass() {
             self.short.push(name.into());
         }
-        if self.json {
-            let number = |n: Option<f64>| n.map_or("null".to_owned(), |n| n.to_string());
-            let text = |s: &str| if s.is_empty() { "null".to_owned() } else { format!("{s:?}") };
-            println!(
-                r#"{{"name":{name:?},"value":{value},"unit":{unit:?},"op":{},"goal":{},"peer":{},"peer_value":{},"pass":{pass}}}"#,
-                text(op),
-                number(bound),
-                text(peer),
-                number(peer_ns),
-            );
-            return;
-        }
-        let verdict = match goal {
-            Goal::Shown => "      ",
-            _ if pass => "ok    ",
-            _ => "SHORT ",
-        };
-        let goal = bound.map(|bound| format!("{op} {bound}")).unwrap_or_default();
-        let peer = match peer_ns {
-            Some(ns) => format!("{peer}, {}", per_operation(ns)),
-            None => peer.to_owned(),
-        };
-        println!("{verdict}{name:<30} {value:>12.3} {unit:<20} {goal:<8} {peer}");
     }
 
-    /// Exits 1 under `--check` when a ratio fell short.
-    pub fn finish(self) {
-        if self.short.is_empty() {
-            return;
+    /// Exits 1 under `--check` when a goal was missed, 2 when nothing was measured to check.
+    pub(crate) fn finish(self) {
+        if self.measured == 0 && !self.is_test() {
+            eprintln!("scoreboard: no claim matches {:?}; nothing was measured", self.arguments.filters);
+            if self.arguments.check {
+                std::process::exit(2);
+            }
         }
-        eprintln!("fell short: {}", self.short.join(", "));
-        if self.check && !self.test {
-            std::process::exit(1);
+        if !self.short.is_empty() {
+            eprintln!("scoreboard: fell short: {}", self.short.join(", "));
+            if self.arguments.check {
+                std::process::exit(1);
+            }
         }
     }
 }
 
-fn per_operation(ns: f64) -> String {
-    match ns {
-        n if n >= 1e9 => format!("{:.2} s", n / 1e9),
-        n if n >= 1e6 => format!("{:.2} ms", n / 1e6),
-        n if n >= 1e3 => format!("{:.2} µs", n / 1e3),
-        n => format!("{n:.1} ns"),
-    }
+/// Nanoseconds of one of `n` operations.
+#[expect(clippy::cast_precision_loss, reason = "52 bits of nanoseconds are 52 days")]
+fn nanos(took: Duration, n: u64) -> f64 {
+    (took.as_nanos().max(1) as f64) / n as f64
 }
 
-/// How many operations fill a round.
-fn calibrate(contender: Contender<'_>) -> u64 {
+/// How many operations fill a round, and how long they will take.
+fn calibrate(contender: Contender<'_>) -> (u64, Duration) {
     contender(1); // warms caches and pages
-    let mut n = 1;
+    let mut n = 1_u64;
     loop {
         let took = contender(n);
         if took >= ROUND / 4 || n >= 1 << 32 {
-            let scaled = n as f64 * ROUND.as_secs_f64() / took.as_secs_f64().max(1e-9);
-            return (scaled as u64).max(1);
+            let took = took.max(Duration::from_nanos(1));
+            let scaled = u128::from(n) * ROUND.as_nanos() / took.as_nanos();
+            let scaled = u64::try_from(scaled).unwrap_or(u64::MAX).max(1);
+            // One round is as long as asked for, or one operation where that is longer.
+            return (scaled, took.max(ROUND));
         }
         n *= 2;
     }
 }
 
-fn median(samples: &mut [f64]) -> f64 {
-    samples.sort_by(f64::total_cmp);
-    samples[samples.len() / 2]
+/// How many rounds of this length fit the budget; odd.
+fn rounds(pair: Duration) -> u128 {
+    (BUDGET.as_nanos() / pair.as_nanos().max(1)).clamp(ROUNDS_MIN, ROUNDS) | 1
 }
