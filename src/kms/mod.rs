@@ -8,6 +8,8 @@ mod word;
 mod background;
 mod refill;
 mod quota;
+mod quota_table;
 
 pub use background::Background;
 pub use quota::{Pool, QUOTA_MAX, QuotaError, ThrottleRule, Throttled};
+pub use quota_table::{Confidence, Quota};
