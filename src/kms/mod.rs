@@ -3,13 +3,25 @@
 // `word` names its atomics through here, so that the loom test can put loom's in their place.
 use std::sync::atomic;
 
+mod error;
 mod timeline;
+mod lifecycle;
+mod key;
 mod word;
 mod background;
 mod refill;
 mod quota;
 mod quota_table;
+mod normal;
+mod service_time;
 
 pub use background::Background;
+pub use error::{AwsError, KmsError, LimitedResource};
+pub use key::{
+    Change, Grantee, Key, KeyIndex, KeyKind, KeyState, MaterialId, ON_DEMAND_ROTATIONS_MAX, PENDING_DAYS, ROTATION_DAYS,
+    StoreIndex,
+};
+pub use lifecycle::RotationStatus;
 pub use quota::{Pool, QUOTA_MAX, QuotaError, ThrottleRule, Throttled};
 pub use quota_table::{Confidence, Quota};
+pub use service_time::{Preset, ServiceTime, ServiceTimeError, ServiceTimes};
