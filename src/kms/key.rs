@@ -231,6 +231,7 @@ impl Change {
 #[derive(Clone, Debug)]
 pub struct Key {
     arn: KeyArn,
+    account: Box<str>,
     kind: KeyKind,
     allowed: Vec<Grantee>,
     material: MaterialId,
@@ -247,7 +248,8 @@ impl Key {
     ) -> Self {
         let period = kind.own_rotation_days(on).map(|days| Span::from_days(days.into()));
         let life = Lifecycle::new(created, kind == KeyKind::Imported, period);
-        Self { material: MaterialId::of(&arn), arn, kind, allowed, life }
+        let account = arn.account().into();
+        Self { material: MaterialId::of(&arn), arn, account, kind, allowed, life }
     }
 
     /// The ARN.
@@ -255,7 +257,14 @@ impl Key {
         &self.arn
     }
 
+    /// The account that owns it.
+    #[inline]
+    pub fn account(&self) -> &str {
+        &self.account
+    }
+
     /// The kind.
+    #[inline]
     pub fn kind(&self) -> KeyKind {
         self.kind
     }
@@ -325,6 +334,12 @@ impl Key {
             Some(KeyState::Unavailable) => Err(self.invalid("is unavailable")),
             None => Err(self.missing()),
         }
+    }
+
+    /// Whether a blob can stand under this material at `now`: it can under every material so far.
+    #[inline]
+    pub(super) fn check_material(&self, material: u32, now: Timestamp) -> Result<(), KmsError> {
+        if material <= self.material(now) { Ok(()) } else { Err(KmsError::InvalidCiphertext) }
     }
 
     /// Whether `change` can be made at `now`: the key state table of the KMS developer guide (docs/SOURCES.md, kms).
