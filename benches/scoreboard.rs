@@ -5,10 +5,13 @@
 
 #[path = "scoreboard/board.rs"]
 mod board;
+#[path = "scoreboard/kms.rs"]
+mod kms;
 
 use board::Board;
 
 fn main() {
     let mut board = Board::from_args();
+    kms::run(&mut board);
     board.finish();
 }

@@ -20,7 +20,9 @@ mod wrap;
 mod call;
 mod model;
 mod backoff;
+mod audit;
 
+pub use audit::{Event, Trail};
 pub use authorisation::authorise;
 pub use background::Background;
 pub use backoff::{Attempts, Failure, GiveUp, Jitter, Retry, RetryBudget, RetryCost, RetryPolicy};

@@ -175,20 +175,20 @@ impl Model {
             };
             self.keys.iter().filter(ours).count()
         };
-        if counts(kind) && self.keys.len() >= KEYS_PER_ACCOUNT_MAX as usize {
-            if held() >= KEYS_PER_ACCOUNT_MAX as usize {
-                let holder = arn.account().into();
-                return Err(KmsError::LimitExceeded {
-                    what: LimitedResource::Keys,
-                    holder,
-                    limit: KEYS_PER_ACCOUNT_MAX,
-                });
-            }
+        let limit = KEYS_PER_ACCOUNT_MAX;
+        // Counting takes time, so only where there are enough keys at all.
+        if counts(kind) && self.keys.len() >= limit as usize && held() >= limit as usize {
+            let holder = arn.account().into();
+            return Err(KmsError::LimitExceeded { what: LimitedResource::Keys, holder, limit });
         }
-        let index = KeyIndex(u32::try_from(self.keys.len()).expect("fewer than 2³² keys"));
+        let index = self.next_index();
         self.by_id.insert(id, index);
         self.keys.push(Key::new(arn, kind, allowed, created, self.on));
         Ok(index)
+    }
+
+    fn next_index(&self) -> KeyIndex {
+        KeyIndex(u32::try_from(self.keys.len()).expect("fewer than 2³² keys"))
     }
 
     /// Puts a fault on the schedule.
@@ -314,20 +314,22 @@ impl Model {
         stream: &mut Stream,
     ) -> Reply {
         let admission = self.admit_management(principal, "CreateKey", now);
-        let created = match (&admission, principal.account() == arn.account()) {
-            (Err(_), _) => None,
-            (Ok(()), true) => Some(self.add_key(arn, kind, allowed, now)),
-            (Ok(()), false) => Some(Err(KmsError::AccessDenied {
-                principal: principal.to_string(),
-                action: "kms:CreateKey".into(),
-                key: arn,
-            })),
+        let ours = principal.account() == arn.account();
+        let customers = !matches!(kind, KeyKind::AwsOwned | KeyKind::AwsManaged);
+        let decide = |model: &Self| {
+            if ours && customers {
+                return Ok(Granted { key: model.next_index(), material: 0 });
+            }
+            let principal = principal.to_string();
+            Err(KmsError::AccessDenied { principal, action: "kms:CreateKey".into(), key: arn.clone() })
         };
-        let decide = |_: &Self| {
-            let key = created.unwrap_or(Err(KmsError::Internal))?;
-            Ok(Granted { key, material: 0 })
-        };
-        self.answer(|_| admission, decide, Connection::default(), now, stream)
+        let mut reply = self.answer(|_| admission, decide, Connection::default(), now, stream);
+        if matches!(reply.answer, Answer::Granted(_)) {
+            let added = self.add_key(arn, kind, allowed, now);
+            reply.billed = added.is_ok();
+            reply.answer = added.map(|key| Granted { key, material: 0 }).into();
+        }
+        reply
     }
 
     fn apply(&mut self, key: KeyIndex, at: Timestamp, change: Change) {
