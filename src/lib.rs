@@ -9,3 +9,5 @@ pub mod units;
 pub mod envelope;
 /// The words of a request.
 pub mod request;
+/// AWS KMS as a function of time: keys, quota, throttling, service time, audit; and apart from it the real wrapping.
+pub mod kms;
