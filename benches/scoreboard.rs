@@ -5,10 +5,13 @@
 
 #[path = "scoreboard/board.rs"]
 mod board;
+#[path = "scoreboard/cache.rs"]
+mod cache;
 
 use board::Board;
 
 fn main() {
     let mut board = Board::from_args();
+    cache::run(&mut board);
     board.finish();
 }

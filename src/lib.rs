@@ -9,3 +9,5 @@ pub mod units;
 pub mod envelope;
 /// The words of a request.
 pub mod request;
+/// The data-key cache: who may use a key again, who waits for whom, where keys are kept.
+pub mod cache;
