@@ -194,7 +194,7 @@ impl Rules {
             }
             Verdict::Keep(key, life) => {
                 metrics.own += 1;
-                self.audit(&fetch.fingerprint, fetch.bytes, now, || sent_at);
+                self.audit(&fetch.fingerprint, fetch.bytes, now, || life.sent_at);
                 Landed::Own(key)
             }
         }
