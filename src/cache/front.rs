@@ -12,7 +12,7 @@ use parking_lot::Mutex;
 use super::fingerprint::Digest;
 use super::flight::Fetch;
 use super::generation::{Generation, Stamp};
-use super::limits::{Balance, Life};
+use super::limits::{Balance, Lease, Life};
 use super::metrics::{End, Metrics};
 use crate::units::{Span, Timestamp};
 
@@ -22,16 +22,20 @@ use crate::units::{Span, Timestamp};
 #[derive(Debug)]
 pub struct Lent<K>(Arc<Loan<K>>);
 
+/// What a hit reads anyway, as it counts the loan: kept together, in one cache line.
 #[derive(Debug)]
 struct Loan<K> {
+    generation: Arc<Generation>,
+    stamp: Stamp,
     key: Arc<K>,
     sent_at: Timestamp,
 }
 
 impl<K> Lent<K> {
     /// A key that the cache does not keep.
-    pub(super) fn own(key: K, sent_at: Timestamp) -> Self {
-        Self(Arc::new(Loan { key: Arc::new(key), sent_at }))
+    pub(super) fn own(fetch: &Fetch, key: K, sent_at: Timestamp) -> Self {
+        let generation = Arc::clone(&fetch.generation);
+        Self(Arc::new(Loan { generation, stamp: fetch.stamp, key: Arc::new(key), sent_at }))
     }
 
     /// When the KMS call that brought the key was sent.
@@ -85,7 +89,17 @@ impl<K> Entry<K> {
 
     /// Why it may not be used at all, however little is asked of it.
     pub(super) fn over(&self, now: Timestamp) -> Option<End> {
-        over(&self.generation, self.stamp, self.life.last_at, now)
+        if self.generation.stamp() != self.stamp {
+            Some(End::Invalidated)
+        } else if self.life.is_over(now) {
+            Some(End::Age)
+        } else {
+            None
+        }
+    }
+
+    fn is_refresh_due(&self, now: Timestamp) -> bool {
+        self.refresh_at.load(Ordering::Relaxed) <= now.as_nanos()
     }
 
     /// Whether the caller is the one who starts the refresh that is due. If it has not landed by `overtaken_after`,
@@ -106,30 +120,19 @@ impl<K> Entry<K> {
     }
 }
 
-fn over(generation: &Generation, stamp: Stamp, last_at: Timestamp, now: Timestamp) -> Option<End> {
-    if generation.stamp() != stamp {
-        Some(End::Invalidated)
-    } else if now > last_at {
-        Some(End::Age)
-    } else {
-        None
-    }
-}
-
-/// One key as one stripe sees it: copies of what never changes, and a lease of what is counted.
+/// One key as one stripe sees it: one cache line.
 #[derive(Debug)]
+#[repr(align(64))]
 struct Row<K> {
     digest: Digest,
-    last_at: Timestamp,
-    /// The earliest instant at which a refresh can be due; the entry knows exactly.
-    refresh_at: Timestamp,
-    stamp: Stamp,
-    generation: Arc<Generation>,
-    lease: Balance,
-    touched_at: Timestamp,
+    /// From when a use must do more than count: the end of the life, a refresh, or a touch of the keeper.
+    check_at: Timestamp,
+    lease: Lease,
     lent: Lent<K>,
     entry: Arc<Entry<K>>,
 }
+
+const _: () = assert!(size_of::<Row<u8>>() == 64);
 
 /// A use that was granted.
 #[derive(Debug)]
@@ -164,9 +167,9 @@ struct Stripe<K>(Mutex<Table<K>>);
 #[derive(Debug)]
 pub(super) struct Front<K> {
     stripes: Box<[Stripe<K>]>,
-    lease: Balance,
+    lease: Lease,
     max_uses: u64,
-    /// Least time between two touches of the keeper by one stripe for one key.
+    /// Longest time in which one stripe uses one key without a touch of the keeper and a look at the refresh.
     touch_every: Span,
     /// The latest `now` that a landing brought: for the age of keys that end by capacity.
     latest: AtomicU64,
@@ -175,7 +178,7 @@ pub(super) struct Front<K> {
 }
 
 impl<K> Front<K> {
-    pub(super) fn new(stripes: usize, lease: Balance, max_uses: u64, touch_every: Span) -> Self {
+    pub(super) fn new(stripes: usize, lease: Lease, max_uses: u64, touch_every: Span) -> Self {
         let stripe = || Stripe(Mutex::new(Table { rows: HashTable::new(), hits: 0, resumed: 0 }));
         Self {
             stripes: (0..stripes).map(|_| stripe()).collect(),
@@ -235,17 +238,14 @@ impl<K> Front<K> {
         let digest = entry.digest;
         let same = |row: &Row<K>| row.digest == digest && Arc::ptr_eq(&row.entry, entry);
         if table.rows.find(digest.place(), same).is_none() {
-            let row = Row {
-                digest,
-                last_at: entry.life.last_at,
-                refresh_at: entry.life.refresh_at,
-                stamp: entry.stamp,
+            let lent = Lent(Arc::new(Loan {
                 generation: Arc::clone(&entry.generation),
-                lease: Balance::EMPTY,
-                touched_at: now,
-                lent: Lent(Arc::new(Loan { key, sent_at: entry.life.sent_at })),
-                entry: Arc::clone(entry),
-            };
+                stamp: entry.stamp,
+                key,
+                sent_at: entry.life.sent_at,
+            }));
+            let check_at = self.check_at(entry, now);
+            let row = Row { digest, check_at, lease: Lease::EMPTY, lent, entry: Arc::clone(entry) };
             table.rows.insert_unique(digest.place(), row, |row| row.digest.place());
         }
         let row = table.rows.find_mut(digest.place(), same).expect("just inserted");
@@ -256,19 +256,32 @@ impl<K> Front<K> {
 
     #[inline]
     fn grant(&self, row: &mut Row<K>, bytes: u64, now: Timestamp) -> Result<Grant<K>, End> {
-        if let Some(end) = over(&row.generation, row.stamp, row.last_at, now) {
-            return Err(end);
+        let Loan { generation, stamp, .. } = &*row.lent.0;
+        if generation.stamp() != *stamp {
+            return Err(End::Invalidated);
         }
-        if row.lease.take(bytes).is_err() {
-            row.entry.balance.lock().refill(&mut row.lease, bytes, self.lease)?;
-            row.lease.take(bytes)?;
+        let check = now >= row.check_at;
+        if check && row.entry.life.is_over(now) {
+            return Err(End::Age);
         }
-        let touch = now.since(row.touched_at) >= self.touch_every;
-        if touch {
-            row.touched_at = now;
+        if !row.lease.take(bytes) {
+            row.entry.balance.lock().draw(&mut row.lease, bytes, self.lease)?;
         }
-        let due = (now >= row.refresh_at).then(|| Arc::clone(&row.entry));
-        Ok(Grant { key: row.lent.clone(), due, touch })
+        let mut due = None;
+        if check {
+            due = row.entry.is_refresh_due(now).then(|| Arc::clone(&row.entry));
+            row.check_at = self.check_at(&row.entry, now);
+        }
+        Ok(Grant { key: row.lent.clone(), due, touch: check })
+    }
+
+    /// The next instant after a use at `now` at which a use must do more than count.
+    fn check_at(&self, entry: &Entry<K>, now: Timestamp) -> Timestamp {
+        let over_at = entry.life.last_at + Span::from_nanos(1);
+        let refresh_at = Timestamp::from_nanos(entry.refresh_at.load(Ordering::Relaxed));
+        // A refresh that is due and not claimed yet is claimed by this use or another one.
+        let refresh_at = if refresh_at <= now { Timestamp::MAX } else { refresh_at };
+        over_at.min(refresh_at).min(now + self.touch_every)
     }
 
     /// Ends `entry` for every stripe and drops its key, now or with the last use lent. The first cause counts.

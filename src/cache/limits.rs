@@ -10,7 +10,7 @@ pub const USES_DEFAULT: u64 = 1 << 32;
 pub const BYTES_DEFAULT: u64 = (1 << 63) - 1;
 
 /// Most uses that a stripe of the shared cache may hold unused.
-const LEASE_USES_MAX: u64 = 1_024;
+const LEASE_USES_MAX: u32 = 1_024;
 
 /// All stripes together hold at most this part of a limit unused: 1/64.
 const LEASE_PARTS: u64 = 64;
@@ -44,15 +44,14 @@ impl UsageLimits {
         Self { max_age, max_uses: u64::MAX, max_bytes: u64::MAX }
     }
 
-    /// The share that one of `stripes` may hold: ⌊limit ÷ (64 × stripes)⌋, uses within 1–1,024, bytes at least 1.
+    /// What one of `stripes` may hold: ⌊limit ÷ (64 × stripes)⌋, uses within 1–1,024, bytes within 1–2³² − 1.
     ///
-    /// Small limits thus have a lease of one use, and what all stripes hold unused is at most 1/64 of a large one.
-    pub(super) fn lease(self, stripes: usize) -> Balance {
+    /// Small limits thus have a lease of one use, the very one that is asked for, and what all stripes hold unused is
+    /// at most 1/64 of a large one.
+    pub fn lease(self, stripes: usize) -> Lease {
         let parts = LEASE_PARTS.saturating_mul(stripes as u64);
-        Balance {
-            uses: (self.max_uses / parts).clamp(1, LEASE_USES_MAX),
-            bytes: (self.max_bytes / parts).max(1),
-        }
+        let within = |limit: u64, most: u32| u32::try_from((limit / parts).max(1)).map_or(most, |n| n.min(most));
+        Lease { uses: within(self.max_uses, LEASE_USES_MAX), bytes: within(self.max_bytes, u32::MAX) }
     }
 }
 
@@ -73,9 +72,6 @@ pub struct Balance {
 }
 
 impl Balance {
-    /// Nothing.
-    pub const EMPTY: Self = Self { uses: 0, bytes: 0 };
-
     /// All that `limits` allow.
     pub const fn full(limits: UsageLimits) -> Self {
         Self { uses: limits.max_uses, bytes: limits.max_bytes }
@@ -97,27 +93,56 @@ impl Balance {
         Ok(())
     }
 
-    /// Takes `lease` back and gives out a new one: at most `size`, yet enough for one use of `bytes`.
+    /// Takes one use of `bytes`, takes `lease` back, and fills it anew with what `size` leaves beside that use.
     ///
     /// # Errors
-    /// [`Spent`] when not even that use is covered; `lease` is then empty and its rest is in this balance.
-    pub fn refill(&mut self, lease: &mut Self, bytes: u64, size: Self) -> Result<(), Spent> {
+    /// [`Spent`] when the use is not covered; `lease` is then empty and its rest is in this balance.
+    pub fn draw(&mut self, lease: &mut Lease, bytes: u64, size: Lease) -> Result<(), Spent> {
         self.give_back(lease);
-        let mut rest = *self;
-        rest.take(bytes)?;
-        let granted =
-            Self { uses: self.uses.min(size.uses.max(1)), bytes: self.bytes.min(size.bytes.max(bytes)) };
-        *self = Self { uses: self.uses - granted.uses, bytes: self.bytes - granted.bytes };
-        *lease = granted;
+        self.take(bytes)?;
+        let uses = u64::from(size.uses - 1).min(self.uses);
+        let bytes = if uses == 0 { 0 } else { u64::from(size.bytes).min(self.bytes) };
+        self.uses -= uses;
+        self.bytes -= bytes;
+        // Both fit: they are at most the size.
+        *lease = Lease { uses: uses as u32, bytes: bytes as u32 };
         Ok(())
     }
 
     /// Takes `lease` back and leaves it empty.
-    pub fn give_back(&mut self, lease: &mut Self) {
+    pub fn give_back(&mut self, lease: &mut Lease) {
         // No overflow: a lease came out of this balance, and both together never exceed the limit.
-        self.uses += lease.uses;
-        self.bytes += lease.bytes;
-        *lease = Self::EMPTY;
+        self.uses += u64::from(lease.uses);
+        self.bytes += u64::from(lease.bytes);
+        *lease = Lease::EMPTY;
+    }
+}
+
+/// A part of a balance that one stripe of the shared cache holds, in eight bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Lease {
+    uses: u32,
+    bytes: u32,
+}
+
+impl Lease {
+    /// Nothing.
+    pub const EMPTY: Self = Self { uses: 0, bytes: 0 };
+
+    /// Uses left.
+    pub const fn uses(self) -> u32 {
+        self.uses
+    }
+
+    /// Takes one use of `bytes`, or nothing. Whether it was covered; if not, the balance decides.
+    #[inline]
+    pub fn take(&mut self, bytes: u64) -> bool {
+        let covered = self.uses > 0 && bytes <= u64::from(self.bytes);
+        if covered {
+            self.uses -= 1;
+            self.bytes -= bytes as u32;
+        }
+        covered
     }
 }
 
@@ -170,7 +195,7 @@ mod tests {
     fn leases_of_all_stripes_hold_at_most_a_64th_of_a_large_limit_and_one_use_of_a_small_one() {
         for stripes in [1, 2, 8, 64] {
             for max_uses in [1, 2, 100, 10_000, USES_DEFAULT, u64::MAX] {
-                let lease = UsageLimits { max_uses, ..LIMITS }.lease(stripes).uses;
+                let lease = u64::from(UsageLimits { max_uses, ..LIMITS }.lease(stripes).uses);
                 assert!(lease == 1 || lease * stripes as u64 <= max_uses / 64, "{stripes} {max_uses}");
                 assert!((1..=1_024).contains(&lease));
             }
@@ -178,14 +203,21 @@ mod tests {
     }
 
     #[test]
-    fn a_refill_keeps_the_sum_and_covers_a_use_larger_than_the_lease() {
+    fn drawing_keeps_the_sum_and_covers_a_use_larger_than_the_lease() {
         let mut balance = Balance { uses: 10, bytes: 100 };
-        let mut lease = Balance { uses: 1, bytes: 5 };
-        let size = Balance { uses: 4, bytes: 8 };
-        assert_eq!(balance.refill(&mut lease, 50, size), Ok(()));
-        assert_eq!(lease, Balance { uses: 4, bytes: 50 });
-        assert_eq!(balance, Balance { uses: 7, bytes: 55 });
-        assert_eq!(balance.refill(&mut lease, 106, size), Err(Spent::Bytes));
-        assert_eq!((balance, lease), (Balance { uses: 11, bytes: 105 }, Balance::EMPTY));
+        let mut lease = Lease { uses: 1, bytes: 5 };
+        let size = Lease { uses: 4, bytes: 8 };
+        assert_eq!(balance.draw(&mut lease, 50, size), Ok(()));
+        assert_eq!((balance, lease), (Balance { uses: 7, bytes: 47 }, Lease { uses: 3, bytes: 8 }));
+        assert_eq!(balance.draw(&mut lease, 56, size), Err(Spent::Bytes));
+        assert_eq!((balance, lease), (Balance { uses: 10, bytes: 55 }, Lease::EMPTY));
+    }
+
+    #[test]
+    fn a_lease_of_one_use_leaves_nothing_unused() {
+        let mut balance = Balance { uses: 2, bytes: 100 };
+        let mut lease = Lease::EMPTY;
+        assert_eq!(balance.draw(&mut lease, 1, Lease { uses: 1, bytes: 8 }), Ok(()));
+        assert_eq!((balance, lease), (Balance { uses: 1, bytes: 99 }, Lease::EMPTY));
     }
 }

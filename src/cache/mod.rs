@@ -44,7 +44,7 @@ pub use flight::{Failure, FailureLife, FlightId, Flights, Ticket, Turn};
 #[cfg(not(loom))]
 pub use front::Lent;
 pub use generation::{Generation, Generations, Stamp};
-pub use limits::{BYTES_DEFAULT, Balance, Spent, USES_DEFAULT, UsageLimits};
+pub use limits::{BYTES_DEFAULT, Balance, Lease, Spent, USES_DEFAULT, UsageLimits};
 pub use local::Local;
 pub use metrics::{Audit, End, Histogram, Metrics, Used};
 pub use off::Off;

@@ -24,7 +24,7 @@ pub const STRIPES_MAX: usize = 256;
 /// Shares of the flights; each has a lock of its own, which only misses take.
 const FLIGHT_PARTS: usize = 16;
 
-/// The keeper hears of a key at most this often in its life, per stripe: recency is known to 1/64 of `max_age`.
+/// The keeper hears of a key about this often in its life, per stripe: recency is known to 1/64 of `max_age`.
 const TOUCHES: u64 = 64;
 
 /// A cache for any number of threads; a clone is another handle on the same cache.
@@ -259,7 +259,7 @@ impl<K: Send + Sync + 'static> Inner<K> {
         if fetch.purpose == Purpose::Own {
             let metrics = &mut Metrics::default();
             let sent_at = fetch.sent_at.unwrap_or(now);
-            let result = result.map(|key| Lent::own(key, sent_at));
+            let result = result.map(|key| Lent::own(&fetch, key, sent_at));
             let landed = self.rules.land_own(&fetch, result, now, metrics);
             self.front.metrics.lock().add(metrics);
             return landed;
