@@ -13,6 +13,8 @@ mod envelope;
 mod process;
 #[path = "scoreboard/kms.rs"]
 mod kms;
+#[path = "scoreboard/cache.rs"]
+mod cache;
 
 use board::Board;
 use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
@@ -40,5 +42,6 @@ fn main() {
         process::run(&mut board);
     }
     kms::run(&mut board);
+    cache::run(&mut board);
     board.finish();
 }

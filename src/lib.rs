@@ -11,3 +11,5 @@ pub mod envelope;
 pub mod request;
 /// AWS KMS as a function of time: keys, quota, throttling, service time, audit; and apart from it the real wrapping.
 pub mod kms;
+/// The data-key cache: who may use a key again, who waits for whom, where keys are kept.
+pub mod cache;

@@ -1,0 +1,181 @@
+//! The data-key cache: may this key be used again, who waits for whom, and where keys are kept.
+//!
+//! Three caches decide by one set of rules: [`Off`] keeps nothing and coalesces nothing, [`Local`] is single-threaded
+//! and deterministic, [`Shared`] is concurrent. Two caches make one: *reuse* for encrypt, under
+//! [`UsageLimits`], and a *memo* for decrypt, under an age ([`Core`]). All are told `now` and do no waiting.
+//!
+//! # How to drive one
+//!
+//! ```text
+//! try_use ─► Hit          use the key; start a fetch when a refresh comes with it
+//!          ─► Lead        start a fetch with the ticket, park under its flight until the deadline
+//!          ─► Join        park under the flight until the deadline
+//!          ─► Refused     fail, or come back at the instant of a Pace
+//! the fetch:  send, once per KMS call ─► land ─► wake the flight with what `Landed` says
+//! a woken request: resume, which answers like try_use
+//! ```
+//!
+//! With threads, a request that was told to join parks first and then asks [`Cache::is_flying`]; when the flight has
+//! landed in between, it resumes at once. One that leads parks before it starts its fetch.
+//!
+//! **What is deliberately absent.** No clock, no thread, no KMS. moka's expiry is not used: age is a security limit
+//! and is checked here against `now`; moka only decides which keys stay when there are too many.
+
+mod limits;
+mod fingerprint;
+mod generation;
+mod flight;
+mod metrics;
+mod config;
+mod off;
+mod local;
+#[cfg(not(loom))]
+mod front;
+#[cfg(not(loom))]
+mod shared;
+mod bucket_key;
+mod core;
+
+pub use self::core::Core;
+pub use bucket_key::{BucketKeyAssumptions, BucketKeyError};
+pub use config::{CAPACITY_DEFAULT, CacheConfig, ConfigError, Refresh, Rules, WAIT_MAX_DEFAULT};
+pub use fingerprint::{Digest, Fingerprint, Partition, PartitionError, PrincipalScope, Requester};
+pub use flight::{Failure, FailureLife, FlightId, Flights, Ticket, Turn};
+#[cfg(not(loom))]
+pub use front::Lent;
+pub use generation::{Generation, Generations, Stamp};
+pub use limits::{BYTES_DEFAULT, Balance, Lease, Spent, USES_DEFAULT, UsageLimits};
+pub use local::Local;
+pub use metrics::{Audit, End, Histogram, Metrics, Used};
+pub use off::Off;
+#[cfg(not(loom))]
+pub use shared::{STRIPES_MAX, Shared};
+
+use crate::envelope::KeyArn;
+use crate::units::Timestamp;
+
+/// The answer to a request for a data key.
+#[derive(Debug)]
+pub enum Lookup<Key> {
+    /// A key, one use of which is counted already.
+    Hit {
+        /// The key.
+        key: Key,
+        /// A fetch to start beside, because the key is getting old.
+        refresh: Option<Ticket>,
+    },
+    /// No usable key, and nobody fetches one: start a fetch with this ticket and wait for its flight.
+    Lead {
+        /// For the fetch.
+        ticket: Ticket,
+        /// When the request gives up.
+        deadline: Timestamp,
+    },
+    /// A fetch is on its way: wait for it.
+    Join {
+        /// Where to park.
+        flight: FlightId,
+        /// When the request gives up.
+        deadline: Timestamp,
+    },
+    /// A fetch failed a moment ago, or the KMS key is disabled.
+    Refused(Failure),
+    /// KMS throttles: no fetch before `until`.
+    Pace {
+        /// The first instant at which it makes sense to ask again.
+        until: Timestamp,
+    },
+}
+
+impl<Key> Lookup<Key> {
+    /// The answer that a remembered failure gives, and its count.
+    fn refused(failure: Failure, metrics: &mut Metrics) -> Self {
+        if let Failure::Throttled { earliest } = failure {
+            metrics.paced += 1;
+            return Self::Pace { until: earliest };
+        }
+        metrics.negative_hits += 1;
+        Self::Refused(failure)
+    }
+}
+
+/// What a landed fetch means for the requests that wait for its flight.
+#[derive(Debug)]
+pub enum Landed<Key> {
+    /// The key is kept: each waiter resumes and takes a use of its own, as far as the limits go.
+    Kept,
+    /// The key is for the one waiter of this flight and is kept nowhere.
+    Own(Key),
+    /// Every waiter fails with this.
+    Failed(Failure),
+    /// What was brought no longer counts: each waiter resumes, and one of them leads the next flight.
+    Dropped,
+}
+
+/// A cache of data keys: decides, counts and keeps; never calls KMS, waits, or asks the time.
+///
+/// One instant may be told to several calls; an earlier `now` than the latest is harmless, as ages below zero count
+/// as zero.
+pub trait Cache {
+    /// What a KMS call brings: live the data key and its wrapped form, in a simulation a handle without bytes.
+    type Material;
+    /// What a request is handed.
+    type Key: Clone;
+
+    /// Asks for a key to use on `bytes` bytes (`None`: not known beforehand) and counts the use when there is one.
+    fn try_use(&mut self, fingerprint: &Fingerprint, bytes: Option<u64>, now: Timestamp)
+    -> Lookup<Self::Key>;
+
+    /// As [`Self::try_use`], for a request that waited for a flight: counted as resumed instead of hit.
+    fn resume(&mut self, fingerprint: &Fingerprint, bytes: Option<u64>, now: Timestamp)
+    -> Lookup<Self::Key>;
+
+    /// Whether `flight`, which the cache told somebody to join, has yet to land.
+    fn is_flying(&self, fingerprint: &Fingerprint, flight: FlightId) -> bool;
+
+    /// Notes that the fetch sends a KMS call at `now`. Before every call, retries included: age counts from the last.
+    fn send(&mut self, ticket: &mut Ticket, now: Timestamp);
+
+    /// Ends a fetch with what it brought.
+    ///
+    /// # Panics
+    /// When a key lands without a [`Self::send`] before it.
+    fn land(
+        &mut self,
+        ticket: Ticket,
+        result: Result<Self::Material, Failure>,
+        now: Timestamp,
+    ) -> Landed<Self::Key>;
+
+    /// Drops every key that may not be used any more, and forgets old failures. Gives how many keys.
+    ///
+    /// Such keys are never handed out; sweeping bounds how long they stay in memory: until the next use of their
+    /// fingerprint or the next sweep.
+    ///
+    /// # Cost
+    /// Linear in the keys kept.
+    fn sweep(&mut self, now: Timestamp) -> usize;
+
+    /// Drops all keys under `key`; fetches on their way will be dropped when they land.
+    fn invalidate(&mut self, key: &KeyArn, now: Timestamp);
+
+    /// As [`Self::invalidate`], for all KMS keys.
+    fn invalidate_all(&mut self, now: Timestamp);
+
+    /// As [`Self::invalidate`], and refuses every request under `key` until [`Self::enable`].
+    fn disable(&mut self, key: &KeyArn, now: Timestamp);
+
+    /// Takes a [`Self::disable`] back. Keys from before stay unusable.
+    fn enable(&mut self, key: &KeyArn);
+
+    /// Keys kept.
+    fn len(&self) -> usize;
+
+    /// Whether no key is kept.
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// What happened so far.
+    fn metrics(&self) -> Metrics;
+}
