@@ -9,3 +9,5 @@ pub mod units;
 pub mod envelope;
 /// The words of a request.
 pub mod request;
+/// What arrives and when: scenario files, arrivals, the population, traces.
+pub mod workload;
