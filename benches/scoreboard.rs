@@ -5,10 +5,13 @@
 
 #[path = "scoreboard/board.rs"]
 mod board;
+#[path = "scoreboard/workload.rs"]
+mod workload;
 
 use board::Board;
 
 fn main() {
     let mut board = Board::from_args();
+    workload::run(&mut board);
     board.finish();
 }

@@ -80,6 +80,10 @@ impl<'d> Section<'d> {
         Ok(())
     }
 
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.table.contains_key(name)
+    }
+
     pub(crate) fn section(&self, name: &str) -> Result<Option<Section<'d>>, ScenarioError> {
         self.read(name, "a table", |value| {
             value.get_ref().as_table().map(|table| (table, value.span().start))

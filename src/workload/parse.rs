@@ -70,8 +70,8 @@ impl Mix {
 }
 
 impl Scenario {
-    /// The scenario that the TOML `text` describes. What it leaves out is as in [`Scenario::default`]; an operation that
-    /// `[mix]` does not name has weight 0.
+    /// The scenario that the TOML `text` describes. What it leaves out is as in [`Scenario::default`]; once `[mix]`
+    /// names an operation, those that it does not name have weight 0.
     ///
     /// # Errors
     ///
@@ -79,12 +79,11 @@ impl Scenario {
     /// value of the wrong kind or out of range, and values that cannot hold together.
     pub fn parse(text: &str) -> Result<Self, ScenarioError> {
         let document = Document::parse(text)?;
-        let scenario = read(&document.root())?;
-        scenario.validate().map_err(|error| {
+        let checked = read(&document.root()).and_then(|scenario| scenario.validate().map(|()| scenario));
+        checked.map_err(|error| {
             let place = error.field().and_then(|field| document.locate(field));
             error.at(place)
-        })?;
-        Ok(scenario)
+        })
     }
 }
 
@@ -221,16 +220,18 @@ fn mix(root: &Section<'_>, default: Mix) -> Result<Mix, ScenarioError> {
         "multipart",
     ])?;
     let none = Mix::none();
-    let weight = |name| Ok(section.number(name)?.unwrap_or(0.0));
+    // One weight given gives them all; a section that only shapes requests leaves the weights as they are.
+    let named = default.weights().iter().any(|(name, _)| section.has(name));
+    let weight = |name, default| Ok(section.number(name)?.unwrap_or(if named { 0.0 } else { default }));
     Ok(Mix {
-        put_object: weight("PutObject")?,
-        get_object: weight("GetObject")?,
-        get_object_range: weight("GetObjectRange")?,
-        head_object: weight("HeadObject")?,
-        copy_object: weight("CopyObject")?,
-        multipart_upload: weight("MultipartUpload")?,
-        delete_object: weight("DeleteObject")?,
-        list_objects: weight("ListObjects")?,
+        put_object: weight("PutObject", default.put_object)?,
+        get_object: weight("GetObject", default.get_object)?,
+        get_object_range: weight("GetObjectRange", default.get_object_range)?,
+        head_object: weight("HeadObject", default.head_object)?,
+        copy_object: weight("CopyObject", default.copy_object)?,
+        multipart_upload: weight("MultipartUpload", default.multipart_upload)?,
+        delete_object: weight("DeleteObject", default.delete_object)?,
+        list_objects: weight("ListObjects", default.list_objects)?,
         range_bytes: section.bytes("range")?.unwrap_or(none.range_bytes),
         multipart: match section.section("multipart")? {
             None => none.multipart,

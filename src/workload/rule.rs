@@ -109,9 +109,6 @@ impl Scenario {
             number_within(&format!("mix.{name}"), weight, 0.0..=1e9, "a weight from 0 to 1000000000")?;
             sum += weight;
         }
-        if sum <= 0.0 {
-            return Err(invalid("mix", "all weights 0", "at least one operation with a weight above 0"));
-        }
         bytes_within("mix.range", mix.range_bytes, 1, MAX_OBJECT_BYTES)?;
         let multipart = mix.multipart;
         within("mix.multipart.parts", multipart.parts, &(1..=MAX_PARTS))?;
@@ -119,6 +116,9 @@ impl Scenario {
         // The last part may be short; a lone part is the last.
         let min = if multipart.parts == 1 { 1 } else { MIN_PART_BYTES };
         bytes_within("mix.multipart.part", multipart.part_bytes, min, MAX_PART_BYTES)?;
+        if sum <= 0.0 {
+            return Err(invalid("mix", "all weights 0", "at least one operation with a weight above 0"));
+        }
         if mix.delete_object > 0.0 && self.objects.puts == Puts::Overwrite {
             return Err(contradiction(
                 "mix.DeleteObject",
