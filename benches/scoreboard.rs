@@ -15,6 +15,8 @@ mod process;
 mod kms;
 #[path = "scoreboard/cache.rs"]
 mod cache;
+#[path = "scoreboard/workload.rs"]
+mod workload;
 
 use board::Board;
 use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
@@ -43,5 +45,6 @@ fn main() {
     }
     kms::run(&mut board);
     cache::run(&mut board);
+    workload::run(&mut board);
     board.finish();
 }

@@ -13,3 +13,5 @@ pub mod request;
 pub mod kms;
 /// The data-key cache: who may use a key again, who waits for whom, where keys are kept.
 pub mod cache;
+/// What arrives and when: scenario files, arrivals, the population, traces.
+pub mod workload;

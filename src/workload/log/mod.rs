@@ -1,0 +1,12 @@
+//! Readers of logs and traces: `BufRead` in, arrivals out.
+
+mod column;
+mod csv;
+mod error;
+mod line;
+mod name;
+
+pub use column::{Column, ColumnError, Columns, TimeFormat, TimeFormatError};
+pub use csv::{CsvFormat, CsvTrace, Trace};
+pub use error::{BadLine, BadLines, LogError};
+pub(super) use name::Names;

@@ -1,0 +1,64 @@
+//! The names of a trace, each kept once, and their dense ids.
+
+use std::fmt::Write;
+use std::hash::{BuildHasherDefault, DefaultHasher};
+
+use indexmap::IndexSet;
+
+/// Fixed seed, so that a run repeats itself; ids follow the order of first mention in any case.
+type Set = IndexSet<Box<str>, BuildHasherDefault<DefaultHasher>>;
+
+/// Buckets, objects and principals of a trace.
+#[derive(Clone, Debug, Default)]
+pub(in crate::workload) struct Names {
+    buckets: Set,
+    /// `bucket id:key`.
+    objects: Set,
+    principals: Set,
+    scratch: String,
+}
+
+impl Names {
+    pub(super) fn bucket_id(&mut self, name: &str) -> u32 {
+        narrow(intern(&mut self.buckets, name))
+    }
+
+    pub(super) fn object_id(&mut self, bucket: u32, key: &str) -> u64 {
+        self.scratch.clear();
+        write!(self.scratch, "{bucket}:{key}").expect("a string takes everything");
+        intern(&mut self.objects, &self.scratch) as u64
+    }
+
+    pub(super) fn principal_id(&mut self, name: &str) -> u32 {
+        narrow(intern(&mut self.principals, name))
+    }
+
+    pub(super) fn object_count(&self) -> u64 {
+        self.objects.len() as u64
+    }
+
+    pub(in crate::workload) fn bucket(&self, id: u32) -> &str {
+        self.buckets.get_index(id as usize).map_or("", |name| name)
+    }
+
+    pub(in crate::workload) fn object_key(&self, id: u64) -> &str {
+        let name = usize::try_from(id).ok().and_then(|id| self.objects.get_index(id));
+        name.and_then(|name| name.split_once(':')).map_or("", |(_, key)| key)
+    }
+
+    pub(in crate::workload) fn principal(&self, id: u32) -> &str {
+        self.principals.get_index(id as usize).map_or("", |name| name)
+    }
+}
+
+fn intern(set: &mut Set, name: &str) -> usize {
+    match set.get_index_of(name) {
+        Some(id) => id,
+        None => set.insert_full(name.into()).0,
+    }
+}
+
+fn narrow(id: usize) -> u32 {
+    // 2³² names of ten bytes are more than 100 GB: memory ends first.
+    u32::try_from(id).expect("fewer than 2^32 buckets and principals")
+}

@@ -1,0 +1,43 @@
+//! What arrives, when, and on which objects: scenario files, the schedule, the population, bodies, traces.
+//!
+//! A [`Scenario`] is data, read from TOML with the place of every mistake. [`Arrivals`] turns it into a schedule that is fixed
+//! before the run: due times do not know of responses. [`Population`] says how the objects came to be that exist at the start.
+//! [`log`] reads arrivals from files instead.
+//!
+//! Nothing here opens a file or reads a clock; logarithms and powers come from `libm`, so that a seed gives the same bytes
+//! on every machine.
+
+mod random;
+mod quantity;
+mod error;
+mod document;
+mod scenario;
+mod parse;
+mod rule;
+mod size;
+mod popularity;
+mod process;
+mod name;
+mod arrival;
+mod history;
+mod body;
+mod preset;
+/// Readers of logs and traces: `BufRead` in, arrivals out.
+pub mod log;
+
+pub use arrival::{Arrival, Arrivals, Shape};
+pub use body::Bodies;
+pub use error::{Place, ScenarioError, Where};
+pub use history::{Existing, Population};
+pub use name::{Naming, Placement};
+pub use popularity::Ranks;
+pub use preset::{PRESETS, Preset, PresetError, preset};
+pub use process::DueTimes;
+pub use quantity::{bytes, bytes_text, span, span_text};
+pub use rule::{MAX_OBJECT_BYTES, MAX_PART_BYTES, MAX_PARTS, MIN_PART_BYTES};
+pub use scenario::{
+    ArrivalProcess, BucketKey, Cache, Fault, FaultKind, Fleet, FleetStart, History, Kms, Layout, Mix,
+    Multipart, Objects, Popularity, Principals, Puts, Quantile, Retry, RetryPolicy, RetrySide, S3,
+    S3ServiceTime, Scenario, Scope, ServiceTime, SizeLaw, SizePreset, Stop, ThrottleRule,
+};
+pub use size::Sizes;
