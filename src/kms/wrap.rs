@@ -83,7 +83,7 @@ impl BlobHeader {
 fn associated_data(header: &[u8], context: &EncryptionContext) -> Vec<u8> {
     let mut aad = Vec::with_capacity(HEADER_BYTES + context.canonical_len());
     aad.extend_from_slice(header);
-    context.write_canonical(&mut aad);
+    context.write_canonical(&mut |bytes| aad.extend_from_slice(bytes));
     aad
 }
 
