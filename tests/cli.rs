@@ -1,4 +1,5 @@
 //! The command line as its documents show it, and what they cannot show: modes of files, pipes, interrupts, damage.
+#![expect(clippy::disallowed_methods, reason = "pipes are fed from threads of their own")]
 
 use std::fs;
 use std::io::Write;

@@ -1,4 +1,8 @@
 //! Whole processes: `s3seal seal` of a large file against a plain AES-GCM loop over the same file.
+#![expect(
+    clippy::disallowed_methods,
+    reason = "a benchmark reads the clock, waits for processes and looks for programs"
+)]
 
 use std::fs::File;
 use std::io::{Read, Write};

@@ -161,12 +161,11 @@ fn purity(file: &str, room: &Room, mention: &Mention, found: &mut Vec<Violation>
 /// The power that a mention needs, and what to do without it.
 fn needs(mention: &Mention) -> Option<(Power, &'static str)> {
     let path: Vec<&str> = mention.segments.iter().map(String::as_str).collect();
-    // `std::thread::sleep` and, after `use std::thread`, `thread::sleep` are the same.
-    let inner = if path.len() > 1 && path[0] == "std" { &path[1..] } else { &path[..] };
     let last = *path.last()?;
     let has = |names: &[&str]| path.iter().any(|segment| names.contains(segment));
     let first = |names: &[&str]| names.contains(&path[0]);
-    let module = |name: &str| path.len() > 1 && inner[0] == name;
+    // After `use std::fs`, which is caught, a bare `fs::read` need not be; and `process::` may be a module of ours.
+    let module = |name: &str| path.starts_with(&["std", name]);
     let found = if has(&["Instant", "SystemTime", "UNIX_EPOCH"])
         || first(&["quanta", "minstant", "coarsetime"])
         || (path.len() > 1 && ["now", "now_utc", "now_local", "clock_gettime"].contains(&last))
