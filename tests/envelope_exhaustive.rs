@@ -1,5 +1,10 @@
 //! Every way to change a small envelope is refused, and what the streaming and range openers let out before they
 //! notice is the plaintext's own.
+#![expect(
+    clippy::cast_possible_truncation,
+    clippy::similar_names,
+    reason = "objects are small; sealer and sealed are the words of the field"
+)]
 
 use s3seal::envelope::*;
 
