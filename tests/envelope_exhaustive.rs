@@ -112,12 +112,14 @@ impl Object {
         assert!(self.plain.starts_with(&released), "{what}: the stream let out what is not the plaintext");
     }
 
-    fn ranges_stay_authentic(&self, unlocked: &Unlocked, changed: &[u8], what: &str) {
+    /// Checks that what opens of a range is what stands there; gives the number of ranges that opened.
+    fn ranges_stay_authentic(&self, unlocked: &Unlocked, changed: &[u8], what: &str) -> usize {
         let length = self.plain.len() as u64;
         let at = |range: &std::ops::Range<u64>| {
             let end = (range.end as usize).min(changed.len());
             &changed[(range.start as usize).min(end)..end]
         };
+        let mut opened = 0;
         for (range, first, end) in [
             (ByteRange::FromTo { first: 0, last: 9 }, 0, 10.min(length)),
             (ByteRange::FromTo { first: 250, last: 260 }, 250, 261.min(length)),
@@ -128,10 +130,20 @@ impl Object {
         ] {
             let Ok(plan) = unlocked.plan_range(range, changed.len() as u64) else { continue };
             let last = plan.last_frame.as_ref().map(at).unwrap_or_default();
-            if let Ok(opened) = unlocked.open_range(&plan, at(&plan.frames), last, Threads::One) {
+            if let Ok(bytes) = unlocked.open_range(&plan, at(&plan.frames), last, Threads::One) {
                 let right = &self.plain[first.min(length) as usize..end as usize];
-                assert!(opened == right, "{what}: {range:?} opens to what does not stand there");
+                assert!(bytes == right, "{what}: {range:?} opens to what does not stand there");
+                opened += 1;
             }
+        }
+        opened
+    }
+
+    /// Checks that no range opens where the object's size is not the one it was sealed with.
+    fn refuses_every_range(&self, changed: &[u8], what: &str) {
+        if let Ok(header) = Header::parse(changed) {
+            let unlocked = header.unlock(self.held.keys(), &self.identity, Backend::default()).unwrap();
+            assert_eq!(self.ranges_stay_authentic(&unlocked, changed, what), 0, "{what}: a range opens");
         }
     }
 }
@@ -194,6 +206,7 @@ fn every_truncation_is_refused_as_such() {
         let body = (object.sealed.len() - object.header) as u64;
         for length in 0..object.sealed.len() {
             let error = object.refuses(&object.sealed[..length], &format!("cut to {length}"));
+            object.refuses_every_range(&object.sealed[..length], &format!("cut to {length}"));
             let found = length as u64;
             let expected = if length < HEADER_PREFIX_BYTES {
                 OpenError::Truncated { found, expected: Expected::Header }
@@ -231,6 +244,7 @@ fn every_extension_is_refused_as_such() {
         for tail in tails {
             let changed = [&object.sealed[..], &tail].concat();
             let error = object.refuses(&changed, &format!("{} bytes more", tail.len()));
+            object.refuses_every_range(&changed, &format!("{} bytes more", tail.len()));
             let found = body + tail.len() as u64;
             if object.known {
                 assert_eq!(error, OpenError::Trailing { found, expected: Expected::Bytes(body) });
@@ -456,6 +470,39 @@ fn parts_open_only_in_their_upload_and_stand_only_in_their_place() {
             let mut changed = sealed.clone();
             changed[bit / 8] ^= 1 << (bit % 8);
             assert!(Manifest::open(held.keys(), &upload("a"), &changed).is_err(), "bit {bit}");
+        }
+    }
+}
+
+#[test]
+fn in_a_large_body_the_first_bad_frame_is_named_and_nothing_behind_it_comes_out() {
+    let service = Service::new();
+    let plain: Vec<u8> = (0..PARALLEL_BYTES_MIN + 100_000).map(|i| (i % 251) as u8).collect();
+    for mode in [1, 3] {
+        let (slot, held) = service.slot(mode);
+        let sealed = seal(held.keys(), &slot, &identity(), &plain, Options::default()).unwrap();
+        let unlock = |sealed: &[u8]| {
+            Header::parse(sealed).unwrap().unlock(held.keys(), &identity(), Backend::default()).unwrap()
+        };
+        let (layout, header) = (unlock(&sealed).layout(), header_bytes(&slot));
+        let last = layout.frames(plain.len() as u64) - 1;
+        // The frames are in the same task of the pool, or in different ones.
+        for (first, second) in [(0, 1), (3, 60), (17, 20), (last - 1, last), (last, last)] {
+            let mut changed = sealed.clone();
+            for frame in [first, second] {
+                changed[header + frame as usize * layout.stride() + 5] ^= 1;
+            }
+            if first == second {
+                changed[header + first as usize * layout.stride() + 5] ^= 2;
+            }
+            let error = OpenError::Corrupt { frame: first };
+            let body = &changed[header..];
+            assert_eq!(unlock(&changed).open(body, Threads::Pool), Err(error.clone()));
+            let (mut opener, mut out) = (unlock(&changed).opener(Threads::Pool), Vec::new());
+            assert_eq!(opener.update(body, &mut out), Err(error.clone()));
+            assert_eq!(out.len(), first as usize * layout.frame.bytes());
+            assert!(plain.starts_with(&out));
+            assert_eq!(opener.finish(&mut out), Err(error));
         }
     }
 }

@@ -94,7 +94,8 @@ fn sealing_at_once_and_in_pieces_leaves_no_key_in_freed_memory() {
     for raw in raws() {
         for backend in Backend::ALL {
             let options = Options { frame_size: FrameSize::MIN, backend: *backend, ..Options::default() };
-            let plain = vec![1; 2_000];
+            let block = random();
+            let plain = block.repeat(60);
             let mut envelopes = [const { Vec::new() }; 2];
             let freed = Freed::during(|| {
                 with_keys(&raw, |keys| {
@@ -111,7 +112,9 @@ fn sealing_at_once_and_in_pieces_leaves_no_key_in_freed_memory() {
                 });
             });
             for envelope in &envelopes {
-                assert_wiped(&freed, &secrets(&raw, envelope), &format!("sealing on {backend:?}"));
+                let mut secrets = secrets(&raw, envelope);
+                secrets.push(("plaintext", block));
+                assert_wiped(&freed, &secrets, &format!("sealing on {backend:?}"));
             }
             #[cfg(feature = "aws-lc")]
             assert!(*backend != Backend::AwsLc || freed.by_c > 0, "what C frees is seen");

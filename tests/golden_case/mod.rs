@@ -222,6 +222,20 @@ fn those_that_open(ring: &mut Keyring) {
     let envelope = seal(Keys::One(&ring.one), &kms, &name, &plaintext(600), options).unwrap();
     ring.ok("largest_frame_size", "frames of 16 MiB, one of them begun", With::One, 600, envelope);
     ring.ok("made_by_hand", "by the tests' own encoder", With::Customer, 600, ring.forge().build());
+    let bytes = context().canonical_bytes();
+    let one = forge::unwrap(&ring.kms, ring.wrapped_one.as_bytes(), &bytes);
+    let two = forge::unwrap(&ring.root, ring.wrapped_two.as_bytes(), &bytes);
+    let by_hand = |raw, slot: &Slot| {
+        // The fields of a slot are the library's; the rest is the encoder's.
+        let library = ring.object(slot, 0, true);
+        let fields = &library[SLOT + 2..header_bytes(slot) - 32];
+        let identity = forge::identity(1, &["bucket", "key"]);
+        Forge::new(raw, identity, fields, &plaintext(600), random()).build()
+    };
+    let single = by_hand(Raw::One(one), &kms);
+    let double = by_hand(Raw::Two { inner: one, outer: two }, &ring.dsse_slot());
+    ring.ok("made_by_hand_data_key", "SSE-KMS by the tests' own encoder", With::One, 600, single);
+    ring.ok("made_by_hand_dsse", "DSSE-KMS by the tests' own encoder", With::Two, 600, double);
     let envelope = ring.object(&s3, 600, true);
     let header = Header::parse(&envelope).unwrap();
     let mut moved = rewrap(&header, Keys::One(&ring.one), &name, &kms).unwrap();
