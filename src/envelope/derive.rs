@@ -175,7 +175,7 @@ impl fmt::Debug for Derived {
 }
 
 /// `HKDF-SHA-256[ikm, salt](label ‖ bound)`, RFC 5869.
-fn expand(salt: &[u8], ikm: &[u8], label: &[u8], bound: &[u8; 32], okm: &mut [u8]) {
+pub(super) fn expand(salt: &[u8], ikm: &[u8], label: &[u8], bound: &[u8], okm: &mut [u8]) {
     Hkdf::<Sha256>::new(Some(salt), ikm)
         .expand_multi_info(&[label, bound], okm)
         .expect("at most 96 bytes, far below HKDF's limit");

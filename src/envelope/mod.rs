@@ -18,6 +18,8 @@ mod seal;
 mod open;
 mod range;
 mod manifest;
+#[cfg(test)]
+mod vectors;
 
 pub use aead::{Backend, NONCE_BYTES, TAG_BYTES};
 pub use arn::{ArnError, KEY_ARN_BYTES_MAX, KeyArn, KeyId};

@@ -1,5 +1,5 @@
 //! A key service for the tests: wraps data keys under keys of its own and makes slots of every mode.
-#![allow(dead_code)] // each test binary uses its part
+#![allow(dead_code, unreachable_pub)] // each test binary uses its part
 
 use s3seal::envelope::*;
 
@@ -103,5 +103,38 @@ impl Service {
             ),
             _ => Held::Customer(self.customer.clone()),
         }
+    }
+
+    /// The slot of the same mode and data keys wrapped anew: other bytes of the same length. None for SSE-C.
+    pub fn rewrapped(&self, mode: usize, held: &Held) -> Option<Slot> {
+        let context = EncryptionContext::of_object("bucket", "key").unwrap();
+        let none = EncryptionContext::empty();
+        Some(match (mode, held) {
+            (0, Held::One(key)) => {
+                Slot::SseS3 { root_version: 3, wrapped: self.root.wrap(key, &context).unwrap() }
+            }
+            (1, Held::One(key)) => {
+                Slot::SseKms { key: arn(), wrapped: self.kms.wrap(key, &context).unwrap(), context: none }
+            }
+            (2, Held::One(key)) => {
+                let bucket_key = DataKey::generate().unwrap();
+                let bucket = EncryptionContext::of_bucket("bucket").unwrap();
+                Slot::SseKmsBucketKey {
+                    key: arn(),
+                    generation: 10,
+                    wrapped_bucket_key: self.kms.wrap(&bucket_key, &bucket).unwrap(),
+                    wrapped: WrappingKey::from_data_key(&bucket_key).wrap(key, &context).unwrap(),
+                    context: none,
+                }
+            }
+            (3, Held::Two(inner, outer)) => Slot::DsseKms {
+                key: arn(),
+                wrapped_inner: self.kms.wrap(inner, &context).unwrap(),
+                root_version: 4,
+                wrapped_outer: self.root.wrap(outer, &context).unwrap(),
+                context: none,
+            },
+            _ => return None,
+        })
     }
 }
