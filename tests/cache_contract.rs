@@ -419,7 +419,10 @@ fn a_core_invalidates_on_both_sides() {
     assert!(core.encrypt.is_empty() && core.decrypt.is_empty());
     assert_eq!(core.metrics().ended(End::Invalidated), 2);
     core.disable(&key(0), at(0));
-    assert!(matches!(core.decrypt.try_use(&fingerprint(0), Some(0), at(0)), Lookup::Refused(Failure::Disabled)));
+    assert!(matches!(
+        core.decrypt.try_use(&fingerprint(0), Some(0), at(0)),
+        Lookup::Refused(Failure::Disabled)
+    ));
 }
 
 #[test]

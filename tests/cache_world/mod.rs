@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use rand_core::Rng;
 use s3seal::cache::{
-    Cache, CacheConfig, Failure, Fingerprint, FlightId, Generations, Landed, Lent, Local, Lookup, Off, Partition,
-    PrincipalScope, Requester, Rules, Shared, Ticket, UsageLimits,
+    Cache, CacheConfig, Failure, Fingerprint, FlightId, Generations, Landed, Lent, Local, Lookup, Off,
+    Partition, PrincipalScope, Requester, Rules, Shared, Ticket, UsageLimits,
 };
 use s3seal::envelope::{EncryptionContext, KeyArn};
 use s3seal::request::Principal;
