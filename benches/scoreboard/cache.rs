@@ -134,7 +134,7 @@ fn hits(cache: &Shared<Key>, fingerprints: &[Fingerprint], order: &[u32], start:
     })
 }
 
-pub fn run(board: &mut Board) {
+pub(crate) fn run(board: &mut Board) {
     for (keys, name, quick, quick_most) in [
         (1_000, "cache_hit_1k", "cache_hit_1k_vs_quick", 3.0),
         (100_000, "cache_hit_100k", "cache_hit_100k_vs_quick", 2.0),
