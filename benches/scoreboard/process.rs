@@ -1,4 +1,5 @@
 //! Whole processes: `s3seal seal` of a large file against a plain AES-GCM loop over the same file.
+#![expect(clippy::print_stderr, reason = "a benchmark reports on its standard streams")]
 #![expect(
     clippy::disallowed_methods,
     reason = "a benchmark reads the clock, waits for processes and looks for programs"
