@@ -1,4 +1,5 @@
 //! Many callers at once: single flight, limits and generations under real threads.
+#![expect(clippy::disallowed_methods, reason = "its callers are real threads")]
 
 mod cache_world;
 

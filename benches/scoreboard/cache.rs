@@ -1,4 +1,5 @@
 //! The data-key cache: hits beside bare moka and quick_cache, scaling, allocations, a stampede.
+#![expect(clippy::disallowed_methods, reason = "a benchmark reads the clock and starts threads")]
 
 use std::collections::BTreeMap;
 use std::hash::{BuildHasher, Hash, Hasher};

@@ -1,4 +1,5 @@
 //! The quota against governor, and a decrypt through the model against the bare unwrapping loop.
+#![expect(clippy::disallowed_methods, reason = "a benchmark reads the clock and starts threads")]
 
 use std::hint::black_box;
 use std::num::NonZeroU32;

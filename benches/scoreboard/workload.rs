@@ -1,4 +1,5 @@
 //! Claims about the workload: how fast a schedule, a popularity draw and a body are made.
+#![expect(clippy::disallowed_methods, reason = "a benchmark reads the clock")]
 
 use std::hint::black_box;
 use std::time::Instant;
