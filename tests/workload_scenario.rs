@@ -108,7 +108,7 @@ const MISTAKES: &[(&str, (usize, usize), &str, &str)] = &[
     ("[objects]\nsize = { law = \"fixed\", bytes = \"99TiB\" }", (2, 33), "objects.size.bytes", "50000GiB"),
     (
         "[objects]\nsize = { law = \"lognormal\", median = 5, sigma = 99 }",
-        (2, 48),
+        (2, 49),
         "objects.size.sigma",
         "0 to 10",
     ),
