@@ -18,8 +18,7 @@ fn valid(scenario: Scenario) -> Scenario {
 
 /// Every operation, new objects, several buckets, keys and principals.
 fn everything() -> Scenario {
-    let mut scenario = Scenario::default();
-    scenario.stop = Stop::Operations(100_000);
+    let mut scenario = Scenario { stop: Stop::Operations(100_000), ..Scenario::default() };
     scenario.mix = Mix {
         put_object: 20.0,
         get_object: 30.0,
@@ -51,9 +50,13 @@ fn encode(arrival: &Arrival, hash: &mut Sha256) {
         Operation::ALL.iter().position(|operation| *operation == arrival.operation).unwrap() as u64;
     let words =
         [arrival.index, arrival.due.as_nanos(), arrival.object, arrival.bytes, shape, a, b, operation];
-    words.iter().for_each(|word| hash.update(word.to_le_bytes()));
+    for word in words {
+        hash.update(word.to_le_bytes());
+    }
     let ids = [arrival.bucket, arrival.kms_key, arrival.principal];
-    ids.iter().for_each(|id| hash.update(id.to_le_bytes()));
+    for id in ids {
+        hash.update(id.to_le_bytes());
+    }
 }
 
 /// The first 16 hexadecimal digits of SHA-256 over the first 10,000 arrivals of each built-in scenario.
@@ -393,7 +396,8 @@ fn scenarios() -> impl Strategy<Value = Scenario> {
             if scenario.objects.puts == Puts::Overwrite {
                 scenario.mix.delete_object = 0.0;
             }
-            scenario.layout = Layout { buckets, prefixes: 3, kms_keys: keys.min(count as u32) };
+            scenario.layout =
+                Layout { buckets, prefixes: 3, kms_keys: keys.min(u32::try_from(count).unwrap()) };
             valid(scenario)
         },
     )

@@ -206,7 +206,7 @@ const MISTAKES: &[(&str, (usize, usize), &str, &str)] = &[
 
 #[test]
 fn every_mistake_is_named_and_placed() {
-    let mut wrong = String::new();
+    let mut wrong = Vec::new();
     for (text, (line, column), field, message) in MISTAKES {
         let error = error(text);
         let shown = error.to_string();
@@ -215,12 +215,12 @@ fn every_mistake_is_named_and_placed() {
             && error.place() == Some(Place { line: *line, column: *column })
             && shown.starts_with(&format!("line {line}, column {column}: "));
         if !right {
-            wrong += &format!(
-                "{text}\n  gives: {shown}\n  wants: line {line}, column {column}: {field}, {message}\n\n"
-            );
+            wrong.push(format!(
+                "{text}\n  gives: {shown}\n  wants: line {line}, column {column}: {field}, {message}"
+            ));
         }
     }
-    assert!(wrong.is_empty(), "{wrong}");
+    assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
 }
 
 #[test]
