@@ -190,6 +190,15 @@ mod tests {
     }
 
     #[test]
+    fn a_burst_that_changes_state_between_requests_keeps_its_rate() {
+        let (quiet, busy) = (Span::from_millis(80), Span::from_millis(20));
+        let process = ArrivalProcess::Burst { rate: 20.0, peak: 10.0, quiet, busy };
+        let due = due_times(&process, 0, 6, 20_000);
+        // Poisson of 400,000 with dispersion 2.06 (the closed form above, long run); five deviations.
+        assert!(due.len().abs_diff(400_000) < 4_540, "{}", due.len());
+    }
+
+    #[test]
     fn a_ramp_makes_the_integral_of_its_rate_and_keeps_the_last_rate() {
         for (from, to) in [(100.0, 4_000.0), (4_000.0, 100.0), (1_000.0, 1_000.0)] {
             let process = ArrivalProcess::Ramp { from, to, over: Span::from_seconds(100) };

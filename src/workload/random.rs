@@ -266,9 +266,11 @@ mod tests {
         let mut stream = crate::units::Seed(2).stream("test", 0);
         let draws = 2_000_000;
         let mut beyond = [0_u32; 44];
+        let mut tail_start = 0_u32;
         for _ in 0..draws {
             let x = law.draw(&mut stream);
             assert!(x > 0.0);
+            tail_start += u32::from((Exponential::TAIL..Exponential::TAIL + 0.1).contains(&x));
             for (index, count) in beyond.iter_mut().enumerate() {
                 *count += u32::from(x > index as f64 / 4.0);
             }
@@ -280,6 +282,11 @@ mod tests {
             let slack = 5.0 * (expected * (1.0 - share)).sqrt() + 1.0;
             assert!((f64::from(count) - expected).abs() < slack, "beyond {index}/4: {count} for {expected}");
         }
+        let expected = f64::from(draws) * (exp(-Exponential::TAIL) - exp(-Exponential::TAIL - 0.1));
+        assert!(
+            (f64::from(tail_start) - expected).abs() < 5.0 * expected.sqrt(),
+            "{tail_start} for {expected}"
+        );
     }
 
     #[test]
