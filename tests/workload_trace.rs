@@ -213,7 +213,8 @@ proptest! {
     #[test]
     fn a_shuffled_trace_reads_like_the_sorted_one(times in prop::collection::vec(0_u32..1_000, 1..200)) {
         let text = |times: &[u32]| -> String {
-            HEADER.to_owned() + &times.iter().map(|t| format!("{t},GET,b,k{t},{t},p\n")).collect::<String>()
+            let lines: Vec<String> = times.iter().map(|t| format!("{t},GET,b,k{t},{t},p\n")).collect();
+            HEADER.to_owned() + &lines.concat()
         };
         let due = |times: &[u32]| -> Vec<(u64, u64)> {
             read(&text(times)).unwrap().arrivals.iter().map(|a| (a.due.as_nanos(), a.bytes)).collect()

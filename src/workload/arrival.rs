@@ -216,6 +216,7 @@ impl Arrivals {
     }
 
     /// The next arrival of the whole schedule.
+    #[inline]
     fn next_of_all(&mut self) -> Option<Arrival> {
         let due = self.due.next_due();
         match &mut self.end {
@@ -284,6 +285,7 @@ impl Arrivals {
 impl Iterator for Arrivals {
     type Item = Arrival;
 
+    #[inline]
     fn next(&mut self) -> Option<Arrival> {
         let (machine, machines) = self.shard;
         loop {

@@ -149,7 +149,7 @@ impl<'d> Section<'d> {
         self.read(name, expected, |value| {
             let pair = |element: &Spanned<DeValue<'_>>| {
                 let pair = element.get_ref().as_array()?;
-                let (share, size) = (pair.get(0)?, pair.get(1)?);
+                let (share, size) = (pair.first()?, pair.get(1)?);
                 if pair.len() != 2 {
                     return None;
                 }

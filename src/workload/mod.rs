@@ -1,11 +1,20 @@
 //! What arrives, when, and on which objects: scenario files, the schedule, the population, bodies, traces.
 //!
-//! A [`Scenario`] is data, read from TOML with the place of every mistake. [`Arrivals`] turns it into a schedule that is fixed
-//! before the run: due times do not know of responses. [`Population`] says how the objects came to be that exist at the start.
-//! [`log`] reads arrivals from files instead.
+//! A [`Scenario`](crate::workload::Scenario) is data, read from TOML with the place of every mistake.
+//! [`Arrivals`](crate::workload::Arrivals) turns it into a schedule that is fixed before the run: due times do not know of
+//! responses. [`Population`](crate::workload::Population) says how the objects came to be that exist at the start.
+//! [`log`](crate::workload::log) reads arrivals from files instead.
 //!
 //! Nothing here opens a file or reads a clock; logarithms and powers come from `libm`, so that a seed gives the same bytes
 //! on every machine.
+
+#![expect(
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "draws go from words to floats to whole numbers; the scenario's rules keep them where casts are exact, and \
+              casts saturate elsewhere"
+)]
 
 mod random;
 mod quantity;

@@ -26,8 +26,10 @@ impl Placement {
     }
 
     /// The bucket of `object`, from 0: objects go round the buckets.
+    #[inline]
     pub fn bucket(&self, object: u64) -> u32 {
-        narrow(object % self.buckets)
+        // The common case, without a division.
+        if self.buckets == 1 { 0 } else { narrow(object % self.buckets) }
     }
 
     /// The prefix of `object` within its bucket, from 0.
@@ -37,7 +39,12 @@ impl Placement {
 
     /// The KMS key of `object`, from 0. Up to one key per bucket the bucket decides; beyond, the objects of a bucket go
     /// round the keys that are the bucket's own.
+    #[inline]
     pub fn kms_key(&self, object: u64) -> u32 {
+        // The common case, without a division.
+        if self.kms_keys == 1 {
+            return 0;
+        }
         let bucket = object % self.buckets;
         if self.kms_keys <= self.buckets {
             return narrow(bucket % self.kms_keys);
@@ -100,7 +107,7 @@ impl Naming {
     pub fn object_key(&self, object: u64) -> String {
         match &self.0 {
             Source::Derived { placement, .. } => {
-                format!("{}/o{object:012}", self.prefix_of(placement, object))
+                format!("{}/o{object:012}", prefix_of(placement, object))
             }
             Source::Trace(names) => names.object_key(object).into(),
         }
@@ -114,7 +121,7 @@ impl Naming {
     /// The prefix that a `ListObjects` drawn at `object` lists; empty for a trace, whose listings name none.
     pub fn prefix(&self, object: u64) -> String {
         match &self.0 {
-            Source::Derived { placement, .. } => format!("{}/", self.prefix_of(placement, object)),
+            Source::Derived { placement, .. } => format!("{}/", prefix_of(placement, object)),
             Source::Trace(_) => String::new(),
         }
     }
@@ -139,11 +146,10 @@ impl Naming {
             Source::Trace(names) => Principal::new(ACCOUNT, names.principal(principal), ""),
         }
     }
+}
 
-    #[expect(clippy::unused_self, reason = "reads as one of the names")]
-    fn prefix_of(&self, placement: &Placement, object: u64) -> String {
-        format!("p{:04}", placement.prefix(object))
-    }
+fn prefix_of(placement: &Placement, object: u64) -> String {
+    format!("p{:04}", placement.prefix(object))
 }
 
 #[cfg(test)]

@@ -324,7 +324,7 @@ fn popularity(objects: &Section<'_>, default: Popularity) -> Result<Popularity, 
         Latest,
     }
     const SHARE: &str = "a share between 0 and 1";
-    /// YCSB's ZipfianGenerator (d9faaac).
+    /// YCSB's `ZipfianGenerator` (d9faaac).
     const THETA: f64 = 0.99;
     let Some(section) = objects.section("popularity")? else { return Ok(default) };
     let laws =

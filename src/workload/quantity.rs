@@ -1,5 +1,7 @@
 //! Sizes and durations as people write them, and back.
 
+use std::fmt::Write;
+
 use jiff::{Span as CalendarSpan, SpanRelativeTo};
 use serde::Serializer;
 
@@ -43,7 +45,7 @@ pub fn span_text(span: Span) -> String {
     let mut text = String::new();
     for (unit, name) in UNITS {
         if rest >= unit {
-            text += &format!("{}{name}", rest / unit);
+            write!(text, "{}{name}", rest / unit).expect("a string takes everything");
             rest %= unit;
         }
     }

@@ -318,6 +318,7 @@ impl Scenario {
     }
 }
 
+#[expect(clippy::float_cmp, reason = "the ends are to be 0 and 1 exactly")]
 fn validate_size(size: &SizeLaw) -> Result<(), ScenarioError> {
     match size {
         SizeLaw::Fixed { bytes } => bytes_within("objects.size.bytes", *bytes, 0, MAX_OBJECT_BYTES),

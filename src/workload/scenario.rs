@@ -231,7 +231,7 @@ pub struct Quantile {
 pub enum SizePreset {
     /// Objects of Meta's CDN cache: half below 13 KiB, 1 in 100 above 268 KiB.
     MetaCdn,
-    /// COSBench's S3 sample: all 64 KB.
+    /// `COSBench`'s S3 sample: all 64 KB.
     CosbenchS3,
 }
 

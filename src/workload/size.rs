@@ -98,6 +98,7 @@ impl Sizes {
     }
 
     /// Bytes of `object`, every version of it.
+    #[inline]
     pub fn of(&self, object: u64) -> u64 {
         self.at(scatter(self.key, object))
     }

@@ -217,7 +217,7 @@ impl<R: BufRead> CsvTrace<R> {
         }
         let Some(Reverse(record)) = self.waiting.pop() else {
             if self.index == 0 {
-                let first = self.bad.first.first().cloned();
+                let first = self.bad.first.first().cloned().map(Box::new);
                 return Err(LogError::Empty { file: self.file.clone(), lines: self.read, first });
             }
             return Ok(None);
@@ -276,19 +276,17 @@ impl<R: BufRead> CsvTrace<R> {
     }
 
     fn check_share(&self, at_end: bool) -> Result<(), LogError> {
-        let bad = self.bad.count;
-        if (at_end || self.read >= MIN_LINES) && bad as f64 > self.format.max_bad * self.read as f64 {
-            if let Some(first) = self.bad.first.first().filter(|_| bad < self.read || !at_end) {
-                return Err(LogError::TooManyBad {
-                    file: self.file.clone(),
-                    bad,
-                    lines: self.read,
-                    max_share: self.format.max_bad,
-                    first: first.clone(),
-                });
+        let (bad, lines) = (self.bad.count, self.read);
+        let judged = at_end || lines >= MIN_LINES;
+        // Nothing but bad lines at the end is an empty trace.
+        let empty = at_end && bad == lines;
+        match self.bad.first.first() {
+            Some(first) if judged && !empty && bad as f64 > self.format.max_bad * lines as f64 => {
+                let (file, first) = (self.file.clone(), Box::new(first.clone()));
+                Err(LogError::TooManyBad { file, bad, lines, max_share: self.format.max_bad, first })
             }
+            _ => Ok(()),
         }
-        Ok(())
     }
 
     fn too_long(&self) -> BadLine {
@@ -430,9 +428,13 @@ impl Places {
                 LogError::Column {
                     file: file.into(),
                     field,
-                    column: shorten(name),
-                    nearest: nearest(name, &names).map(shorten),
-                    header: if names.is_empty() { "no names".into() } else { shorten(&names.join(", ")) },
+                    column: shorten(name).into(),
+                    nearest: nearest(name, &names).map(|name| shorten(name).into()),
+                    header: if names.is_empty() {
+                        "no names".into()
+                    } else {
+                        shorten(&names.join(", ")).into()
+                    },
                 }
             }),
         };

@@ -74,28 +74,28 @@ pub enum LogError {
         expected: &'static str,
     },
     /// A column that the header does not have, or that needs a header.
-    #[error("{file}: no column `{column}` for `{field}`{}; the header has {header}", hint(nearest.as_ref()))]
+    #[error("{file}: no column `{column}` for `{field}`{}; the header has {header}", hint(nearest.as_deref()))]
     Column {
         /// Label of the file.
         file: String,
         /// The field that the column is for.
         field: &'static str,
         /// The name asked for.
-        column: String,
+        column: Box<str>,
         /// The name in the header that it resembles.
-        nearest: Option<String>,
+        nearest: Option<Box<str>>,
         /// The names in the header.
-        header: String,
+        header: Box<str>,
     },
     /// No line could be used.
-    #[error("{file}: no request in {lines} lines{}", first_bad(first.as_ref()))]
+    #[error("{file}: no request in {lines} lines{}", first_bad(first.as_deref()))]
     Empty {
         /// Label of the file.
         file: String,
         /// Lines read, empty ones and the header apart.
         lines: u64,
         /// The first bad one.
-        first: Option<BadLine>,
+        first: Option<Box<BadLine>>,
     },
     /// Too many lines could not be used.
     #[error("{file}: {bad} of {lines} lines cannot be used, more than {max_share}; the first: {first}")]
@@ -109,7 +109,7 @@ pub enum LogError {
         /// The share that is allowed.
         max_share: f64,
         /// The first bad one.
-        first: BadLine,
+        first: Box<BadLine>,
     },
     /// A request older than what was already given out.
     #[error(
@@ -127,7 +127,7 @@ pub enum LogError {
     },
 }
 
-fn hint(nearest: Option<&String>) -> String {
+fn hint(nearest: Option<&str>) -> String {
     nearest.map_or_else(String::new, |name| format!(" (did you mean `{name}`?)"))
 }
 
