@@ -19,7 +19,7 @@ mod open;
 mod range;
 mod manifest;
 #[cfg(test)]
-mod vectors;
+mod vector;
 
 pub use aead::{Backend, NONCE_BYTES, TAG_BYTES};
 pub use arn::{ArnError, KEY_ARN_BYTES_MAX, KeyArn, KeyId};

@@ -43,7 +43,7 @@ fn check(vector: &Vector<'_>, valid: bool) {
 
 #[test]
 fn aes_256_gcm_agrees_with_nist_cavp() {
-    let text = include_str!("../../tests/vectors/nist_cavp_aes_256_gcm.txt");
+    let text = include_str!("../../tests/vector/nist_cavp_aes_256_gcm.txt");
     let bytes = |word: &str| if word == "-" { Vec::new() } else { hex::decode(word).unwrap() };
     let (mut sealed, mut opened, mut refused) = (0, 0, 0);
     for (number, line) in text.lines().enumerate().filter(|(_, line)| !line.starts_with('#')) {
