@@ -3,6 +3,14 @@
 //! `-- FILTER` runs the claims whose name contains FILTER; `--json` prints one object a line; `--check` exits 1 when a
 //! ratio falls short; `--test` (what `cargo test --benches` passes) runs each claim once, to see that it works.
 
+#![allow(unreachable_pub)] // its modules are the crate's own
+#![allow(
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "figures for people; offsets of buffers in memory"
+)]
+
 #[path = "scoreboard/board.rs"]
 mod board;
 #[cfg(feature = "aws-lc")]

@@ -1,5 +1,6 @@
 //! The command line as its documents show it, and what they cannot show: modes of files, pipes, interrupts, damage.
 #![expect(clippy::disallowed_methods, reason = "pipes are fed from threads of their own")]
+#![allow(clippy::cast_possible_truncation)] // bytes of a pattern
 
 use std::fs;
 use std::io::Write;

@@ -1,4 +1,5 @@
 //! Laws of the envelope over random inputs: round trips, chunking, ranges, back ends, lengths, rewrap.
+#![allow(clippy::cast_possible_truncation)] // bytes of a pattern; offsets of buffers in memory
 
 use proptest::prelude::*;
 use s3seal::envelope::*;

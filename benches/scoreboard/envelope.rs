@@ -1,5 +1,4 @@
 //! Claims of the envelope: against bare aws-lc-rs over the same frames, and against itself on one core or one layer.
-#![allow(clippy::cast_precision_loss)]
 
 use std::hint::black_box;
 use std::time::Duration;
@@ -100,7 +99,7 @@ fn bytes(n: usize) -> Vec<u8> {
     (0..n).map(|i| (i % 251) as u8).collect()
 }
 
-pub fn run(board: &mut Board) {
+pub(crate) fn run(board: &mut Board) {
     one_mebibyte(board);
     two_cores(board);
     small_object(board);

@@ -17,9 +17,9 @@ const ROUNDS: usize = 5;
 const FRAME: usize = 64 << 10;
 
 /// The argument with which this program becomes the peer.
-pub const PEER: &str = "--peer-seal-loop";
+pub(crate) const PEER: &str = "--peer-seal-loop";
 
-pub fn run(board: &mut Board) {
+pub(crate) fn run(board: &mut Board) {
     if !board.wants("seal_2GiB_process") {
         return;
     }
@@ -120,7 +120,7 @@ fn which(name: &str) -> Option<PathBuf> {
 }
 
 /// The peer: reads 1 MiB at a time, seals its frames in place, writes them; no header, no key file, one thread.
-pub fn peer_seal_loop(path: &str) {
+pub(crate) fn peer_seal_loop(path: &str) {
     use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
     let key = LessSafeKey::new(UnboundKey::new(&AES_256_GCM, &[7; 32]).expect("32 bytes"));
     let mut file = File::open(path).expect("the file");

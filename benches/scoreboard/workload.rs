@@ -1,6 +1,5 @@
 //! Claims about the workload: how fast a schedule, a popularity draw and a body are made.
 #![expect(clippy::disallowed_methods, reason = "a benchmark reads the clock")]
-
 #![expect(clippy::cast_precision_loss, reason = "figures for people")]
 
 use std::hint::black_box;
