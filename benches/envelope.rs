@@ -1,5 +1,5 @@
 //! Envelope in detail: sealing and opening by size, mode and back end; where a second core begins to pay; wrapping.
-#![allow(missing_docs)] // criterion's macros make public items
+#![allow(missing_docs, clippy::wildcard_imports, clippy::cast_possible_truncation)] // criterion's macros; one room; a pattern
 
 use std::hint::black_box;
 use std::time::Duration;

@@ -8,7 +8,8 @@
     clippy::cast_precision_loss,
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
-    reason = "figures for people; offsets of buffers in memory"
+    clippy::wildcard_imports,
+    reason = "figures for people; offsets of buffers in memory; claims of one room"
 )]
 
 #[path = "scoreboard/board.rs"]
