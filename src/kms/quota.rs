@@ -170,7 +170,11 @@ impl Pool {
                 if plain && *self.capacity.at(Timestamp::ZERO) == rate {
                     return Plan::Bucket { cost, depth };
                 }
-                Plan::VaryingBucket { cost, depth, refill: Refill::new(rate, &self.capacity, &self.background) }
+                Plan::VaryingBucket {
+                    cost,
+                    depth,
+                    refill: Refill::new(rate, &self.capacity, &self.background),
+                }
             }
         }
     }
@@ -276,7 +280,10 @@ impl Pool {
         refill: Option<&Refill>,
     ) -> Throttled {
         let mut until = empty.until;
-        if self.throttled_uses_quota && until != u64::MAX {
+        if until == u64::MAX {
+            return Throttled { earliest: Timestamp::MAX };
+        }
+        if self.throttled_uses_quota {
             self.word.empty_bucket(clock, depth);
             until = until.max(clock + cost);
         }
