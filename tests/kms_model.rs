@@ -229,6 +229,9 @@ fn nothing_opens_while_a_deletion_is_pending_or_after_it() {
     }
 }
 
+/// Kind, how the key comes into the state, the state, the answer to its use, the answers to the changes.
+type Row<'a> = (KeyKind, &'a [Change], KeyState, &'a str, [&'a str; 9]);
+
 #[test]
 fn each_state_answers_each_operation_as_the_documentation_says() {
     use Change::{
@@ -245,8 +248,6 @@ fn each_state_answers_each_operation_as_the_documentation_says() {
     let delete = ScheduleDeletion { days: 30 };
     let rotate = EnableRotation { days: 365 };
     let import = ImportMaterial { expires: None };
-    // Rows: how the key comes into the state. Columns: use, describe, Enable, Disable, ScheduleDeletion,
-    // CancelDeletion, EnableRotation, DisableRotation, RotateOnDemand, ImportMaterial, DeleteImportedMaterial.
     let columns = [
         Enable,
         Disable,
@@ -261,7 +262,7 @@ fn each_state_answers_each_operation_as_the_documentation_says() {
     let ok = "ok";
     let un = unsupported;
     let (inv, dis) = (invalid, disabled);
-    let rows: [(KeyKind, &[Change], KeyState, &str, [&str; 9]); 7] = [
+    let rows: [Row<'_>; 7] = [
         (KeyKind::Customer, &[], KeyState::Enabled, ok, [ok, ok, ok, inv, ok, ok, ok, un, un]),
         (KeyKind::Customer, &[Disable], KeyState::Disabled, dis, [ok, ok, ok, inv, dis, dis, dis, un, un]),
         (

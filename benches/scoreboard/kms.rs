@@ -25,7 +25,7 @@ const CALLS_PER_TICK: u64 = 64;
 const TICK: Duration = Duration::from_nanos(CALLS_PER_TICK * 1_000_000_000 / RATE as u64);
 const PEER: &str = "governor 0.10 with its fake clock";
 
-pub fn run(board: &mut Board) {
+pub(crate) fn run(board: &mut Board) {
     let window = ThrottleRule::FixedWindow { per_second: RATE };
     let bucket = ThrottleRule::TokenBucket { rate: RATE, burst: RATE };
     for (name, rule, threads, goal) in [
