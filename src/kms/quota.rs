@@ -185,6 +185,18 @@ impl Pool {
     /// [`Throttled`], which is data: it says when the call would pass.
     #[inline]
     pub fn admit(&self, weight: u32, now: Timestamp) -> Result<(), Throttled> {
+        // The two plans without a timeline are decided where they are asked; the rest is a call away.
+        if let (Plan::Window { limit }, 1) = (&self.plan, weight) {
+            let taken = self.word.take_one(now.second(), *limit);
+            return taken.map(|_| ()).map_err(|full| self.refused_by_window(full, weight, now));
+        }
+        if let Plan::Bucket { cost, depth } = &self.plan {
+            let (now, price) = (now.as_nanos(), cost * u64::from(weight));
+            let drawn = self.word.draw(now, price, *depth);
+            return drawn
+                .map(|_| ())
+                .map_err(|empty| self.refused_by_bucket(empty, price, *depth, now, None));
+        }
         self.take(weight, now).map(|_| ())
     }
 
@@ -210,7 +222,6 @@ impl Pool {
         })
     }
 
-    #[inline]
     fn take(&self, weight: u32, now: Timestamp) -> Result<Receipt, Throttled> {
         let (units, second) = (u64::from(weight), now.second());
         match &self.plan {

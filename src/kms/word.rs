@@ -125,14 +125,19 @@ impl Word {
     /// instant at which the bucket is full again (the theoretical arrival time of GCRA).
     #[inline]
     pub(super) fn draw(&self, now: u64, cost: u64, depth: u64) -> Result<Receipt, BucketEmpty> {
+        let Some(slack) = depth.checked_sub(cost) else {
+            // A call that costs more than the bucket holds never passes, full as it may be.
+            return Err(BucketEmpty { until: u64::MAX });
+        };
         let mut before = self.0.load(Relaxed);
         loop {
-            let after = before.max(now).saturating_add(cost);
-            // A call that costs more than the bucket holds never passes, full as it may be.
-            if after - now.min(after) > depth {
-                let until = if cost > depth { u64::MAX } else { after - depth };
-                return Err(BucketEmpty { until });
+            if before > now.saturating_add(slack) {
+                return Err(BucketEmpty { until: before - slack });
             }
+            // Where the clock ends, nothing passes any more.
+            let Some(after) = before.max(now).checked_add(cost) else {
+                return Err(BucketEmpty { until: u64::MAX });
+            };
             match self.0.compare_exchange_weak(before, after, Relaxed, Relaxed) {
                 Ok(_) => return Ok(Receipt { before, after }),
                 Err(now) => before = now,
