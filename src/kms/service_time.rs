@@ -145,7 +145,7 @@ impl ServiceTime {
     /// One service time. A constant takes nothing from the stream, the others one number.
     ///
     /// # Cost
-    /// Lognormal 15–25 ns, samples 3 ns plus the cache misses of the table.
+    /// Lognormal about 40 ns; samples a few, and the cache misses of their table.
     #[inline]
     pub fn draw(&self, stream: &mut Stream) -> Span {
         match &self.0 {
