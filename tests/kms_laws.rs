@@ -259,24 +259,47 @@ proptest! {
     }
 
     #[test]
-    fn two_pools_admit_together_what_the_stricter_allows(
+    fn two_pools_admit_together_what_the_stricter_allows_and_a_refusal_charges_neither(
         store in 1u32..30,
         account in 1u32..30,
-        weight in 1u32..4,
-        times in any_order(),
+        calls in weighted(any_order()),
     ) {
         let (pool, other) = (window(store), window(account));
         let (mut naive, mut naive_other) = (NaiveWindow::default(), NaiveWindow::default());
-        for now in times {
-            let pass = pool.admit_with(weight, &other, 1, Timestamp::from_nanos(now)).is_ok();
+        for (at, weight) in calls {
+            let now = Timestamp::from_nanos(at);
+            if weight == 1 {
+                // A call on the first pool alone shows whether it kept the charge of a call that the second refused.
+                prop_assert_eq!(pool.admit(1, now).is_ok(), naive.admit(1, store, at));
+                continue;
+            }
+            let pass = pool.admit_with(weight, &other, 1, now).is_ok();
             // Naively: ask both, then charge both.
-            let both = naive.fits(weight, store, now).is_some() && naive_other.fits(1, account, now).is_some();
+            let both = naive.fits(weight, store, at).is_some() && naive_other.fits(1, account, at).is_some();
             prop_assert_eq!(pass, both);
             if both {
-                naive.admit(weight, store, now);
-                naive_other.admit(1, account, now);
+                naive.admit(weight, store, at);
+                naive_other.admit(1, account, at);
             }
         }
+    }
+}
+
+#[test]
+fn a_caller_that_always_comes_at_the_promised_instant_gets_the_rate_and_no_more() {
+    for rate in [7, 5_500, 30_001, 100_000] {
+        let pool = bucket(rate, 3);
+        let (mut now, mut admitted) = (Timestamp::ZERO, 0u64);
+        while admitted < 5_000 {
+            match pool.admit(1, now) {
+                Ok(()) => admitted += 1,
+                Err(throttled) => now = throttled.earliest,
+            }
+        }
+        let (beyond, elapsed) = (admitted - 3, now.as_nanos());
+        assert!(beyond * SECOND <= u64::from(rate) * elapsed, "{rate}: more than the rate");
+        // Rounding a token up to whole nanoseconds takes a ns per token at most.
+        assert!(elapsed <= beyond * SECOND / u64::from(rate) + beyond, "{rate}: less than the rate");
     }
 }
 
