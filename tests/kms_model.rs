@@ -487,6 +487,32 @@ fn the_log_holds_every_call_in_the_shape_of_cloudtrail() {
 }
 
 #[test]
+fn threads_share_a_model_without_a_lock() {
+    fn shared<T: Send + Sync>(_: &T) {}
+    let mut house = House::new(300, TODAY);
+    let key = house.key(KeyKind::Customer);
+    shared(&house.model);
+    let (model, principal) = (&house.model, owner());
+    let passed = |thread| {
+        let (call, mut stream) = (Call::new(GENERATE, key, &principal), Seed(1).stream("kms", thread));
+        let granted = |reply: Reply| matches!(reply.answer, Answer::Granted(_));
+        (0..200).filter(|_| granted(model.call(&call, Timestamp::ZERO, &mut stream))).count()
+    };
+    let total: usize = std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..3)
+            .map(|thread| {
+                scope.spawn({
+                    let passed = &passed;
+                    move || passed(thread)
+                })
+            })
+            .collect();
+        threads.into_iter().map(|thread| thread.join().unwrap()).sum()
+    });
+    assert_eq!(total, 300);
+}
+
+#[test]
 fn create_key_is_a_call_with_a_quota_of_its_own() {
     let mut house = House::new(5_500, TODAY);
     let mut create = |number: u32, kind| {

@@ -32,7 +32,7 @@ pub(crate) fn run(board: &mut Board) {
         ("quota_admit", window, 1, 1.3),
         ("quota_admit_bucket", bucket, 1, 1.3),
         ("quota_admit_2t", window, 2, 1.0),
-        ("quota_admit_bucket_2t", bucket, 2, 1.0),
+        ("quota_admit_bucket_2t", bucket, 2, 1.3),
     ] {
         if board.wants(name) {
             admit(board, name, rule, threads, Goal::AtMost(goal));

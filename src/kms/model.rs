@@ -57,13 +57,15 @@ struct Store {
 }
 
 /// Management operations, each with a quota of its own.
-const MANAGEMENT: [&str; 12] = [
+const MANAGEMENT: [&str; 14] = [
     "CancelKeyDeletion",
+    "ConnectCustomKeyStore",
     "CreateKey",
     "DeleteImportedKeyMaterial",
     "DescribeKey",
     "DisableKey",
     "DisableKeyRotation",
+    "DisconnectCustomKeyStore",
     "EnableKey",
     "EnableKeyRotation",
     "GetKeyRotationStatus",
