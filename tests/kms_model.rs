@@ -393,6 +393,10 @@ fn faults_come_and_go_with_the_time_alone() {
     assert!(matches!(seen(90).0, Answer::Throttled(t) if t.earliest == at(91)));
     let unknown = Fault::QuotaChange { account: FOREIGN.into(), at: at(1), per_second: 1 };
     assert_eq!(house.model.add_fault(unknown).unwrap_err().field, "account");
+    let backwards = Fault::Outage { from: at(2), until: at(2), gives_up_after };
+    assert_eq!(house.model.add_fault(backwards).unwrap_err().field, "until");
+    let too_many = Fault::ErrorBurst { from: at(1), until: at(2), failed_per_mille: 1_001 };
+    assert_eq!(house.model.add_fault(too_many).unwrap_err().field, "failed per mille");
 }
 
 #[test]

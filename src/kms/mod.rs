@@ -25,7 +25,7 @@
 //! let reply = model.call(&call, Timestamp::from_seconds(1), &mut stream);
 //! match reply.answer {
 //!     Answer::Granted(granted) => assert_eq!(granted.material, 0),
-//!     Answer::Throttled(throttled) => println!("not before {}", throttled.earliest),
+//!     Answer::Throttled(throttled) => assert!(throttled.earliest > Timestamp::from_seconds(1)),
 //!     Answer::Failed(error) => return Err(error.into()),
 //! }
 //! assert!(reply.reply_at > Timestamp::from_seconds(1));

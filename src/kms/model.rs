@@ -196,8 +196,10 @@ impl Model {
     /// Puts a fault on the schedule.
     ///
     /// # Errors
-    /// [`QuotaError`] when a quota change names an account that was not added, or a quota out of range.
+    /// [`QuotaError`] when a window ends before it begins, more than every call is to fail, or a quota change names an
+    /// account that was not added or a quota out of range.
     pub fn add_fault(&mut self, fault: Fault) -> Result<(), QuotaError> {
+        fault.check()?;
         match self.faults.add(fault) {
             Some(Fault::KeyChange { key, at, change }) => self.apply(key, at, change),
             Some(Fault::QuotaChange { account, at, per_second }) => {
