@@ -26,14 +26,14 @@ const CALLS_PER_TICK: u64 = 64;
 const TICK: Duration = Duration::from_nanos(CALLS_PER_TICK * 1_000_000_000 / RATE as u64);
 const PEER: &str = "governor 0.10 with its fake clock";
 
-pub fn run(board: &mut Board) {
+pub(crate) fn run(board: &mut Board) {
     let window = ThrottleRule::FixedWindow { per_second: RATE };
     let bucket = ThrottleRule::TokenBucket { rate: RATE, burst: RATE };
     for (name, rule, threads, goal) in [
         ("quota_admit", window, 1, 1.3),
         ("quota_admit_bucket", bucket, 1, 1.3),
         ("quota_admit_2t", window, 2, 1.0),
-        ("quota_admit_bucket_2t", bucket, 2, 1.0),
+        ("quota_admit_bucket_2t", bucket, 2, 1.3),
     ] {
         if board.wants(name) {
             admit(board, name, rule, threads, Goal::AtMost(goal));
@@ -75,29 +75,21 @@ fn drive(n: u64, threads: u64, call: &(impl Fn() -> bool + Sync), tick: &(impl F
         }
         assert!(passed * 100 >= share * 98, "{passed} of {share} passed");
     };
-    if threads == 1 {
+    // This thread is one of them. They start together; the time runs until the last one is done.
+    let ready = Barrier::new(usize::try_from(threads).expect("few"));
+    std::thread::scope(|scope| {
+        for _ in 1..threads {
+            scope.spawn(|| {
+                ready.wait();
+                work();
+            });
+        }
+        ready.wait();
         let start = Instant::now();
         work();
-        return start.elapsed();
-    }
-    let ready = Barrier::new(usize::try_from(threads).expect("few"));
-    let mut took = Duration::ZERO;
-    std::thread::scope(|scope| {
-        let running: Vec<_> = (0..threads)
-            .map(|_| {
-                scope.spawn(|| {
-                    ready.wait();
-                    let start = Instant::now();
-                    work();
-                    start.elapsed()
-                })
-            })
-            .collect();
-        for thread in running {
-            took = took.max(thread.join().expect("the worker does not panic"));
-        }
-    });
-    took
+        start
+    })
+    .elapsed()
 }
 
 /// A `Decrypt` as `live` does it (read the blob's header, decide, unwrap), against deriving and unwrapping alone.

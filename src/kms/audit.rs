@@ -1,7 +1,7 @@
-//! The audit log: an event per call in CloudTrail's shape, throttled and denied calls included.
+//! The audit log: an event per call in `CloudTrail`'s shape, throttled and denied calls included.
 //!
 //! Off unless asked for, and then free: [`Model::call`] makes no events, [`Model::audited`] makes one per call and
-//! hands it to a sink. Source of the shape: CloudTrail record contents, S3's calls to KMS (docs/SOURCES.md, kms).
+//! hands it to a sink. Source of the shape: `CloudTrail` record contents, S3's calls to KMS (docs/SOURCES.md, kms).
 
 use std::io::{self, Write};
 
@@ -178,7 +178,7 @@ fn error_of(answer: &Answer) -> Option<AwsError> {
 }
 
 impl Model {
-    /// [`Model::call`], and its event to `sink`. Calls under a key that AWS owns leave none, as in CloudTrail.
+    /// [`Model::call`], and its event to `sink`. Calls under a key that AWS owns leave none, as in `CloudTrail`.
     pub fn audited(
         &self,
         call: &Call<'_>,
@@ -255,9 +255,11 @@ impl<W: Write> Trail<W> {
             .chain_update(self.seed.0.to_le_bytes())
             .chain_update(self.written.to_le_bytes())
             .finalize();
-        let mut hex: String = hash.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
-        hex.replace_range(12..13, "8");
-        hex.replace_range(16..17, "a");
+        let mut bytes = [0; 16];
+        bytes.copy_from_slice(&hash[..16]);
+        bytes[6] = 0x80 | bytes[6] & 0x0F;
+        bytes[8] = 0x80 | bytes[8] & 0x3F;
+        let hex = format!("{:032x}", u128::from_be_bytes(bytes));
         format!("{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..])
     }
 }

@@ -188,7 +188,6 @@ impl RetryPolicy {
 
 /// ⌊span × u / 2⁶⁴⌋.
 fn share(span: Span, u: u64) -> Span {
-    #[expect(clippy::cast_possible_truncation, reason = "a share is at most the whole")]
     Span::from_nanos(((u128::from(span.as_nanos()) * u128::from(u)) >> 64) as u64)
 }
 

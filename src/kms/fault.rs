@@ -3,6 +3,7 @@
 use rand_core::Rng;
 
 use super::key::{Change, KeyIndex};
+use super::quota::QuotaError;
 use crate::units::{Span, Stream, Timestamp};
 
 /// Something that goes wrong at a known time. Windows hold from `from` to before `until`.
@@ -54,6 +55,26 @@ pub enum Fault {
         /// The quota from then on.
         per_second: u32,
     },
+}
+
+impl Fault {
+    /// Refuses a window that ends before it begins, and more failures than calls.
+    pub(super) fn check(&self) -> Result<(), QuotaError> {
+        let refuse = |field, value: String, expected| Err(QuotaError { field, value, expected });
+        match self {
+            Self::Outage { from, until, .. }
+            | Self::BrownOut { from, until, .. }
+            | Self::ErrorBurst { from, until, .. }
+                if until <= from =>
+            {
+                refuse("until", until.to_string(), "an instant after `from`")
+            }
+            Self::ErrorBurst { failed_per_mille, .. } if *failed_per_mille > 1_000 => {
+                refuse("failed per mille", failed_per_mille.to_string(), "0 to 1000")
+            }
+            _ => Ok(()),
+        }
+    }
 }
 
 /// The windows among the faults.

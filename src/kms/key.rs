@@ -111,9 +111,8 @@ impl KeyKind {
     /// decides. Source: KMS developer guide, Rotating keys; May 2022 for the change (day assumed).
     pub(super) fn own_rotation_days(self, on: Date) -> Option<u32> {
         match self {
-            Self::AwsOwned => Some(365),
             Self::AwsManaged if on < jiff::civil::date(2022, 5, 1) => Some(1_095),
-            Self::AwsManaged => Some(365),
+            Self::AwsOwned | Self::AwsManaged => Some(365),
             Self::Customer | Self::Imported | Self::CustomStore(_) => None,
         }
     }

@@ -234,7 +234,9 @@ mod tests {
 
     fn life(changes: &[(u64, Change)]) -> Lifecycle {
         let mut life = Lifecycle::new(day(1), false, None);
-        changes.iter().for_each(|(at, change)| life.change(day(*at), *change));
+        for (at, change) in changes {
+            life.change(day(*at), *change);
+        }
         life
     }
 

@@ -2,7 +2,7 @@
 
 use jiff::civil::Date;
 
-use super::quota::QuotaError;
+use super::quota::{QuotaError, ThrottleRule};
 
 /// The rows, embedded. Format and meaning of the columns: the file's first lines.
 const TABLE: &str = include_str!("quota.csv");
@@ -83,6 +83,11 @@ impl Row {
 }
 
 impl Quota {
+    /// The rule that AWS documents for it: a fixed window of a second.
+    pub const fn rule(&self) -> ThrottleRule {
+        ThrottleRule::FixedWindow { per_second: self.per_second }
+    }
+
     /// The quota that the symmetric cryptographic operations share in `region` on `on`: `Decrypt`, `Encrypt`,
     /// `GenerateDataKey`, `GenerateDataKeyWithoutPlaintext`, `GenerateRandom`, `ReEncrypt` and two more.
     ///

@@ -55,6 +55,7 @@ impl Word {
 
     /// Takes one unit of window `window`, or of the latest window seen when that is later, where `limit` holds for
     /// every window. The fast path: a contended word costs one locked addition and no retry.
+    #[inline]
     pub(super) fn take_one(&self, window: u64, limit: u64) -> Result<Receipt, WindowFull> {
         let seen = self.0.load(Relaxed);
         if window_of(seen) < window {
@@ -74,6 +75,7 @@ impl Word {
 
     /// Takes `weight` units of window `window`, or of the latest window seen when that is later; `limit` tells the
     /// units of the window that is charged.
+    #[inline]
     pub(super) fn take(
         &self,
         window: u64,
@@ -121,15 +123,21 @@ impl Word {
 
     /// Takes `cost` ns from a bucket that holds `depth` ns, at `now` on the bucket's clock. The word holds the
     /// instant at which the bucket is full again (the theoretical arrival time of GCRA).
+    #[inline]
     pub(super) fn draw(&self, now: u64, cost: u64, depth: u64) -> Result<Receipt, BucketEmpty> {
+        let Some(slack) = depth.checked_sub(cost) else {
+            // A call that costs more than the bucket holds never passes, full as it may be.
+            return Err(BucketEmpty { until: u64::MAX });
+        };
         let mut before = self.0.load(Relaxed);
         loop {
-            let after = before.max(now).saturating_add(cost);
-            // A call that costs more than the bucket holds never passes, full as it may be.
-            if after - now.min(after) > depth {
-                let until = if cost > depth { u64::MAX } else { after - depth };
-                return Err(BucketEmpty { until });
+            if before > now.saturating_add(slack) {
+                return Err(BucketEmpty { until: before - slack });
             }
+            // Where the clock ends, nothing passes any more.
+            let Some(after) = before.max(now).checked_add(cost) else {
+                return Err(BucketEmpty { until: u64::MAX });
+            };
             match self.0.compare_exchange_weak(before, after, Relaxed, Relaxed) {
                 Ok(_) => return Ok(Receipt { before, after }),
                 Err(now) => before = now,
