@@ -12,11 +12,11 @@ use self::claim::{Arguments, Claim, Mode, median};
 mod claim;
 
 /// Rounds per contender. Odd, so that the median is a measured round.
-const ROUNDS: u128 = 15;
+const ROUNDS: u128 = 101;
 /// Fewest rounds, for operations that take a good part of a second.
 const ROUNDS_MIN: u128 = 5;
-/// Length of one round: long against the timer, short against the neighbours' bursts.
-const ROUND: Duration = Duration::from_millis(25);
+/// Length of one round: long against the timer, shorter than a scheduler's turn, so that most rounds run undisturbed.
+const ROUND: Duration = Duration::from_millis(3);
 /// What one claim may take, so that the whole board stays a matter of minutes.
 const BUDGET: Duration = Duration::from_secs(5);
 
@@ -176,7 +176,8 @@ fn calibrate(contender: Contender<'_>) -> (u64, Duration) {
     contender(1); // warms caches and pages
     let mut n = 1_u64;
     loop {
-        let took = contender(n);
+        // The shortest of three: a turn taken by another process must not decide how long every round is.
+        let took = (0..3).map(|_| contender(n)).min().unwrap_or_default();
         if took >= ROUND / 4 || n >= 1 << 32 {
             let took = took.max(Duration::from_nanos(1));
             let scaled = u128::from(n) * ROUND.as_nanos() / took.as_nanos();
