@@ -1,4 +1,6 @@
-//! The data-key cache: hits beside bare moka and quick_cache, scaling, allocations, a stampede.
+//! The data-key cache: hits beside bare `moka` and `quick_cache`, scaling, allocations, a stampede.
+#![expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, reason = "counts far below 2³²")]
+#![expect(clippy::print_stderr, reason = "a peer that is not installed is named, not passed over")]
 
 use std::collections::BTreeMap;
 use std::hash::{BuildHasher, Hash, Hasher};
@@ -143,6 +145,9 @@ pub(crate) fn run(board: &mut Board) {
             hit_beside_peers(board, keys, name, quick, quick_most);
         }
     }
+    if board.wants("cache_hit_1k_vs_aws_python") {
+        beside_aws_python(board);
+    }
     if board.wants("cache_hit_1k_2t") {
         two_threads(board);
     }
@@ -203,6 +208,35 @@ fn hit_beside_peers(board: &mut Board, keys: usize, name: &str, quick_name: &str
         })
     };
     board.cost(quick_name, Goal::AtMost(quick_most), "quick_cache get", &mut ours, &mut quick);
+}
+
+/// The one peer that has the same limits: AWS's own caching materials manager, in Python, when it is installed.
+fn beside_aws_python(board: &mut Board) {
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/peers/aws_encryption_sdk_cache.py");
+    let python = std::env::var("PYTHON").unwrap_or_else(|_| "python3".into());
+    let output = std::process::Command::new(python).arg(script).output();
+    let peer =
+        output.ok().and_then(|output| String::from_utf8(output.stdout).ok()?.trim().parse::<f64>().ok());
+    let Some(peer) = peer else {
+        eprintln!(
+            "cache_hit_1k_vs_aws_python skipped: no aws-encryption-sdk for Python (set PYTHON to one that has it)"
+        );
+        return;
+    };
+    let (fingerprints, order) = (fingerprints(1_000), order(1_000));
+    let cache = filled(&fingerprints);
+    warm(&cache, &fingerprints);
+    let n = 1_000_000;
+    let ours = hits(&cache, &fingerprints, &order, 0, n).as_nanos() as f64 / n as f64;
+    let name = "cache_hit_1k_vs_aws_python";
+    board.line(
+        name,
+        peer / ours,
+        "× the peer's speed",
+        Goal::Shown,
+        "AWS Encryption SDK for Python",
+        Some(peer),
+    );
 }
 
 /// Hits of two threads on one cache, in total, beside hits of one.
