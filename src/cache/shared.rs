@@ -58,7 +58,8 @@ struct Inner<K> {
 }
 
 impl<K: Send + Sync + 'static> Shared<K> {
-    /// An empty cache whose front has `stripes` stripes: as many as threads use it at once.
+    /// An empty cache whose front has `stripes` stripes: about as many as threads use it at once. More cost memory, 64
+    /// bytes for each key and stripe that uses it; fewer make threads wait for each other.
     ///
     /// # Errors
     /// [`ConfigError`] for no stripes or more than [`STRIPES_MAX`].
@@ -407,5 +408,44 @@ impl<K: Send + Sync + 'static> Cache for Shared<K> {
 
     fn metrics(&self) -> Metrics {
         Self::metrics(self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tracing::span::{Attributes, Id, Record};
+    use tracing::{Event, Metadata, Subscriber};
+
+    /// Counts events.
+    struct Listener(Arc<Mutex<u32>>);
+
+    impl Subscriber for Listener {
+        fn enabled(&self, _: &Metadata<'_>) -> bool {
+            true
+        }
+        fn new_span(&self, _: &Attributes<'_>) -> Id {
+            Id::from_u64(1)
+        }
+        fn record(&self, _: &Id, _: &Record<'_>) {}
+        fn record_follows_from(&self, _: &Id, _: &Id) {}
+        fn event(&self, _: &Event<'_>) {
+            *self.0.lock() += 1;
+        }
+        fn enter(&self, _: &Id) {}
+        fn exit(&self, _: &Id) {}
+    }
+
+    #[test]
+    fn weak_protection_of_key_memory_is_warned_of_once_and_full_protection_never() {
+        let heard = Arc::new(Mutex::new(0));
+        tracing::subscriber::with_default(Listener(Arc::clone(&heard)), || {
+            warn_once(Protection::Full);
+            assert_eq!(*heard.lock(), 0);
+            warn_once(Protection::NotLocked);
+            warn_once(Protection::WipedOnly);
+            warn_once(Protection::NotLocked);
+        });
+        assert_eq!(*heard.lock(), 1);
     }
 }
