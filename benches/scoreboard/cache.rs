@@ -11,8 +11,8 @@ use std::time::{Duration, Instant};
 
 use rand_core::Rng;
 use s3seal::cache::{
-    CacheConfig, Fingerprint, FlightId, Generations, Landed, Lookup, Partition, PrincipalScope, Requester,
-    Rules, Shared, Ticket, UsageLimits,
+    CacheConfig, Fingerprint, FlightId, Generations, Landed, Lent, Lookup, Partition, PrincipalScope,
+    Requester, Rules, Shared, Ticket, UsageLimits,
 };
 use s3seal::envelope::{EncryptionContext, KeyArn};
 use s3seal::request::Principal;
@@ -119,9 +119,9 @@ fn warm(cache: &Shared<Key>, fingerprints: &[Fingerprint]) {
 }
 
 #[inline]
-fn hit(cache: &Shared<Key>, fingerprint: &Fingerprint, now: Timestamp) -> u8 {
+fn hit(cache: &Shared<Key>, fingerprint: &Fingerprint, now: Timestamp) -> Lent<Key> {
     match cache.try_use(fingerprint, Some(1_024), now) {
-        Lookup::Hit { key, .. } => key[31],
+        Lookup::Hit { key, .. } => key,
         _ => panic!("every look-up is a hit"),
     }
 }
@@ -196,7 +196,7 @@ fn hit_beside_peers(board: &mut Board, keys: usize, name: &str, quick_name: &str
     let mut moka = |n| {
         time(n, || {
             at = (at + 1) & (ORDER - 1);
-            moka.get(&peer_keys[order[at] as usize]).expect("filled")[31]
+            moka.get(&peer_keys[order[at] as usize]).expect("filled")
         })
     };
     board.cost(name, Goal::AtMost(0.4), "moka::sync get", &mut ours, &mut moka);
@@ -204,7 +204,7 @@ fn hit_beside_peers(board: &mut Board, keys: usize, name: &str, quick_name: &str
     let mut quick = |n| {
         time(n, || {
             at = (at + 1) & (ORDER - 1);
-            quick.get(&peer_keys[order[at] as usize]).expect("filled")[31]
+            quick.get(&peer_keys[order[at] as usize]).expect("filled")
         })
     };
     board.cost(quick_name, Goal::AtMost(quick_most), "quick_cache get", &mut ours, &mut quick);
