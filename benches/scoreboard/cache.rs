@@ -11,8 +11,8 @@ use std::time::{Duration, Instant};
 
 use rand_core::Rng;
 use s3seal::cache::{
-    CacheConfig, Fingerprint, FlightId, Generations, Landed, Lent, Lookup, Partition, PrincipalScope,
-    Requester, Rules, Shared, Ticket, UsageLimits,
+    Cache, CacheConfig, Fingerprint, FlightId, Generations, Landed, Lent, Local, Lookup, Partition,
+    PrincipalScope, Requester, Rules, Shared, Ticket, UsageLimits,
 };
 use s3seal::envelope::{EncryptionContext, KeyArn};
 use s3seal::request::Principal;
@@ -100,7 +100,12 @@ fn rules(capacity: usize) -> Rules {
 }
 
 fn filled(fingerprints: &[Fingerprint]) -> Shared<Key> {
-    let cache = Shared::new(rules(fingerprints.len() + 1), Generations::new(), 8).unwrap();
+    let mut cache = Shared::new(rules(fingerprints.len()), Generations::new(), 8).unwrap();
+    fill(&mut cache, fingerprints);
+    cache
+}
+
+fn fill<C: Cache<Material = Key>>(cache: &mut C, fingerprints: &[Fingerprint]) {
     for fingerprint in fingerprints {
         let Lookup::Lead { mut ticket, .. } = cache.try_use(fingerprint, Some(0), Timestamp::ZERO) else {
             panic!("a cold key leads");
@@ -108,7 +113,6 @@ fn filled(fingerprints: &[Fingerprint]) -> Shared<Key> {
         cache.send(&mut ticket, Timestamp::ZERO);
         assert!(matches!(cache.land(ticket, Ok(fingerprint.bytes()), Timestamp::ZERO), Landed::Kept));
     }
-    cache
 }
 
 /// Looks all keys up once from this thread, so that its stripe holds them.
@@ -200,6 +204,22 @@ fn hit_beside_peers(board: &mut Board, keys: usize, name: &str, quick_name: &str
         })
     };
     board.cost(name, Goal::AtMost(0.4), "moka::sync get", &mut ours, &mut moka);
+    if keys == 1_000 && board.wants("cache_local_hit_1k") {
+        let mut local = Local::new(rules(keys), Generations::new());
+        fill(&mut local, &fingerprints);
+        let (mut at, mut now) = (0, Timestamp::ZERO);
+        let mut simulated = |n| {
+            time(n, || {
+                at = (at + 1) & (ORDER - 1);
+                now = now + STEP;
+                match local.try_use(&fingerprints[order[at] as usize], Some(1_024), now) {
+                    Lookup::Hit { key, .. } => key,
+                    _ => panic!("every look-up is a hit"),
+                }
+            })
+        };
+        board.cost("cache_local_hit_1k", Goal::Shown, "moka::sync get", &mut simulated, &mut moka);
+    }
     let mut at = 0;
     let mut quick = |n| {
         time(n, || {
