@@ -188,6 +188,14 @@ both! {
         assert!(starts.len() > 10, "keys fetched together are refreshed apart: {starts:?}");
     }
 
+    fn a_refresh_that_is_due_when_a_key_is_first_used_starts_with_that_use(make) {
+        let refresh = Refresh { after: Span::from_nanos(5_000), jitter: Span::ZERO };
+        let mut cache = make(CacheConfig { refresh: Some(refresh), ..config(limits(64_000, 9, 9)) });
+        fill(&mut cache, &fingerprint(0), 1_u64, 0, 0);
+        let first = cache.try_use(&fingerprint(0), Some(0), at(5_001));
+        assert!(matches!(first, Lookup::Hit { refresh: Some(_), .. }), "{first:?}");
+    }
+
     fn a_failing_refresh_never_carries_a_key_beyond_max_age(make) {
         let refresh = Refresh { after: Span::from_nanos(10), jitter: Span::ZERO };
         let mut cache = make(CacheConfig { refresh: Some(refresh), ..config(limits(60, 99, u64::MAX)) });

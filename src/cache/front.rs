@@ -242,8 +242,8 @@ impl<K> Front<K> {
                 key,
                 sent_at: entry.life.sent_at,
             }));
-            let check_at = self.check_at(entry, now);
-            let row = Row { digest, check_at, lease: Lease::EMPTY, lent, entry: Arc::clone(entry) };
+            // The first use looks at everything: a refresh may be due already.
+            let row = Row { digest, check_at: now, lease: Lease::EMPTY, lent, entry: Arc::clone(entry) };
             table.rows.insert_unique(digest.place(), row, |row| row.digest.place());
         }
         let row = table.rows.find_mut(digest.place(), same).expect("just inserted");
