@@ -38,27 +38,29 @@ both! {
     }
 
     fn a_key_serves_exactly_max_uses_times(make) {
+        let name = &fingerprint(0);
         for max_uses in [1, 2, 100, 3_000] {
             let mut cache = make(config(limits(100, max_uses, u64::MAX)));
-            fill(&mut cache, &fingerprint(0), 1_u64, 0, 0);
+            fill(&mut cache, name, 1_u64, 0, 0);
             for used in 0..max_uses {
-                assert!(is_hit(&cache.try_use(&fingerprint(0), Some(7), at(0))), "use {used} of {max_uses}");
+                assert!(is_hit(&cache.try_use(name, Some(7), at(0))), "use {used} of {max_uses}");
             }
-            assert!(!is_hit(&cache.try_use(&fingerprint(0), Some(7), at(0))));
+            assert!(!is_hit(&cache.try_use(name, Some(7), at(0))));
             let metrics = cache.metrics();
             assert_eq!((metrics.ended(End::Uses), metrics.hits), (1, max_uses));
         }
     }
 
     fn a_key_serves_exactly_max_bytes(make) {
-        for (max_bytes, each) in [(10, 5), (10, 10), (1_000_000, 1), (1 << 40, 1 << 33), (10, 1)] {
+        let name = &fingerprint(0);
+        for (max_bytes, each) in [(10, 5), (10, 10), (100_000, 1), (1 << 40, 1 << 33), (10, 1)] {
             let mut cache = make(config(limits(100, u64::MAX, max_bytes)));
-            fill(&mut cache, &fingerprint(0), 1_u64, 0, 0);
+            fill(&mut cache, name, 1_u64, 0, 0);
             for _ in 0..max_bytes / each {
-                assert!(is_hit(&cache.try_use(&fingerprint(0), Some(each), at(0))), "{max_bytes} {each}");
+                assert!(is_hit(&cache.try_use(name, Some(each), at(0))), "{max_bytes} {each}");
             }
-            assert!(is_hit(&cache.try_use(&fingerprint(0), Some(0), at(0))), "an empty body always fits");
-            assert!(!is_hit(&cache.try_use(&fingerprint(0), Some(1), at(0))));
+            assert!(is_hit(&cache.try_use(name, Some(0), at(0))), "an empty body always fits");
+            assert!(!is_hit(&cache.try_use(name, Some(1), at(0))));
             assert_eq!(cache.metrics().ended(End::Bytes), 1);
         }
     }
@@ -184,6 +186,14 @@ both! {
         starts.sort_unstable();
         starts.dedup();
         assert!(starts.len() > 10, "keys fetched together are refreshed apart: {starts:?}");
+    }
+
+    fn a_refresh_that_is_due_when_a_key_is_first_used_starts_with_that_use(make) {
+        let refresh = Refresh { after: Span::from_nanos(5_000), jitter: Span::ZERO };
+        let mut cache = make(CacheConfig { refresh: Some(refresh), ..config(limits(64_000, 9, 9)) });
+        fill(&mut cache, &fingerprint(0), 1_u64, 0, 0);
+        let first = cache.try_use(&fingerprint(0), Some(0), at(5_001));
+        assert!(matches!(first, Lookup::Hit { refresh: Some(_), .. }), "{first:?}");
     }
 
     fn a_failing_refresh_never_carries_a_key_beyond_max_age(make) {

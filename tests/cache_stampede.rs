@@ -14,8 +14,11 @@ use rand_core::Rng;
 use s3seal::cache::{CacheConfig, End, Failure, FlightId, Landed, Lookup, Metrics, Shared, Ticket};
 use s3seal::units::Seed;
 
-const CALLERS: u64 = 10_000;
-const THREADS: u64 = 4;
+const CALLERS: usize = 10_000;
+const THREADS: usize = 4;
+
+/// Says what KMS answers to the call of this number, while the fetch is on its way.
+type Answer = dyn Fn(u64, &Shared<u64>) -> Result<u64, Failure> + Sync;
 
 /// What became of the callers.
 #[derive(Debug, PartialEq, Eq)]
@@ -29,9 +32,8 @@ struct Tally {
 /// Callers on threads, parked by flight; each fetch runs on a thread of its own.
 struct Stampede<'a> {
     cache: Shared<u64>,
-    /// Called while a fetch is on its way, with its number; says what KMS answers.
-    kms: &'a (dyn Fn(u64, &Shared<u64>) -> Result<u64, Failure> + Sync),
-    parked: Mutex<BTreeMap<FlightId, Vec<u64>>>,
+    kms: &'a Answer,
+    parked: Mutex<BTreeMap<FlightId, Vec<usize>>>,
     cancelled: Vec<AtomicBool>,
     counts: [AtomicU64; 4],
 }
@@ -41,8 +43,8 @@ impl Stampede<'_> {
         self.counts[which].fetch_add(1, SeqCst)
     }
 
-    fn ask<'scope>(&'scope self, scope: &'scope Scope<'scope, '_>, caller: u64, resumed: bool) {
-        if self.cancelled[caller as usize].load(SeqCst) {
+    fn ask<'scope>(&'scope self, scope: &'scope Scope<'scope, '_>, caller: usize, resumed: bool) {
+        if self.cancelled[caller].load(SeqCst) {
             self.count(3);
             return;
         }
@@ -63,7 +65,9 @@ impl Stampede<'_> {
                 self.parked.lock().unwrap().entry(flight).or_default().push(caller);
                 if !self.cache.is_flying(name, flight) {
                     let late = self.parked.lock().unwrap().remove(&flight).unwrap_or_default();
-                    late.into_iter().for_each(|caller| self.ask(scope, caller, true));
+                    for caller in late {
+                        self.ask(scope, caller, true);
+                    }
                 }
             }
             Lookup::Pace { .. } => panic!("nothing paces here"),
@@ -89,10 +93,7 @@ impl Stampede<'_> {
 }
 
 /// 10,000 callers on one cold key; `cancel` in 1,000 of them give up at a random point.
-fn stampede(
-    cancel: u64,
-    kms: &(dyn Fn(u64, &Shared<u64>) -> Result<u64, Failure> + Sync),
-) -> (Tally, Metrics) {
+fn stampede(cancel: u64, kms: &Answer) -> (Tally, Metrics) {
     let run = Stampede {
         cache: shared(CacheConfig::new(limits(100, u64::MAX, u64::MAX))),
         kms,
@@ -100,13 +101,13 @@ fn stampede(
         cancelled: (0..CALLERS).map(|_| AtomicBool::new(false)).collect(),
         counts: Default::default(),
     };
-    let barrier = Barrier::new(THREADS as usize + 1);
+    let barrier = Barrier::new(THREADS + 1);
     std::thread::scope(|scope| {
         for thread in 0..THREADS {
             let (run, barrier) = (&run, &barrier);
             scope.spawn(move || {
                 barrier.wait();
-                (thread..CALLERS).step_by(THREADS as usize).for_each(|caller| run.ask(scope, caller, false));
+                (thread..CALLERS).step_by(THREADS).for_each(|caller| run.ask(scope, caller, false));
             });
         }
         // Cancels before they ask, while they wait, or too late: whichever it happens to be.
@@ -116,14 +117,14 @@ fn stampede(
             barrier.wait();
             for caller in (0..CALLERS).rev() {
                 if random.next_u64() % 1_000 < cancel {
-                    run.cancelled[caller as usize].store(true, SeqCst);
+                    run.cancelled[caller].store(true, SeqCst);
                 }
             }
         });
     });
     let [calls, served, failed, cancelled] = run.counts.map(AtomicU64::into_inner);
     assert!(run.parked.into_inner().unwrap().is_empty(), "nobody is stranded");
-    assert_eq!(served + failed + cancelled, CALLERS);
+    assert_eq!(served + failed + cancelled, CALLERS as u64);
     let metrics = run.cache.metrics();
     assert_eq!((metrics.calls, metrics.uses()), (calls, served), "the cache counts what the callers count");
     (Tally { calls, served, failed, cancelled }, metrics)
@@ -132,8 +133,8 @@ fn stampede(
 #[test]
 fn ten_thousand_callers_on_a_cold_key_make_one_call() {
     let (tally, metrics) = stampede(0, &|_, _| Ok(1));
-    assert_eq!(tally, Tally { calls: 1, served: CALLERS, failed: 0, cancelled: 0 });
-    assert_eq!(metrics.calls_avoided(), CALLERS - 1);
+    assert_eq!(tally, Tally { calls: 1, served: CALLERS as u64, failed: 0, cancelled: 0 });
+    assert_eq!(metrics.calls_avoided(), CALLERS as u64 - 1);
 }
 
 #[test]
@@ -189,11 +190,14 @@ fn in_one_thread_ten_thousand_requests_at_once_make_one_call_in_local_and_shared
             world.ask_at(0, Request { fingerprint: fingerprint(0), bytes: 1 });
         }
         world.run();
-        assert_eq!(world.uses.len() as u64, CALLERS);
+        assert_eq!(world.uses.len(), CALLERS);
         world.kms.calls
     }
     let config = || CacheConfig::new(limits(1_000, u64::MAX, u64::MAX));
-    assert_eq!((calls(local(config())), calls(shared(config())), calls(off(config()))), (1, 1, CALLERS));
+    assert_eq!(
+        (calls(local(config())), calls(shared(config())), calls(off(config()))),
+        (1, 1, CALLERS as u64)
+    );
 }
 
 /// Uses and bytes of each material, and the generation that it was fetched under at the latest.
@@ -215,8 +219,7 @@ fn limits_hold_exactly_and_no_invalidated_key_is_handed_out_under_contention() {
 fn contend(max_uses: u64, max_bytes: u64, invalidations: u64) {
     const USES: u64 = 20_000;
     let limits = limits(100, max_uses, max_bytes);
-    let stripes = THREADS as usize;
-    let cache = Shared::<Counted>::new(rules(limits), s3seal::cache::Generations::new(), stripes).unwrap();
+    let cache = Shared::<Counted>::new(rules(limits), s3seal::cache::Generations::new(), THREADS).unwrap();
     let (begun, done, calls) = (AtomicU64::new(0), AtomicU64::new(0), AtomicU64::new(0));
     let use_once = |bytes: u64| {
         let mut first = true;
@@ -254,8 +257,8 @@ fn contend(max_uses: u64, max_bytes: u64, invalidations: u64) {
         for thread in 0..THREADS {
             let use_once = &use_once;
             scope.spawn(move || {
-                let mut random = Seed(2).stream("test/bytes", thread);
-                (0..USES / THREADS).for_each(|_| use_once(random.next_u64() % 4));
+                let mut random = Seed(2).stream("test/bytes", thread as u64);
+                (0..USES / THREADS as u64).for_each(|_| use_once(random.next_u64() % 4));
             });
         }
         scope.spawn(|| {
@@ -270,9 +273,9 @@ fn contend(max_uses: u64, max_bytes: u64, invalidations: u64) {
     let metrics = cache.metrics();
     assert_eq!((metrics.uses(), metrics.calls), (USES, calls.load(SeqCst)));
     // Keys that ended by uses were used up but for what the other stripes had leased.
-    let lease = u64::from(limits.lease(stripes).uses());
+    let lease = u64::from(limits.lease(THREADS).uses());
     if invalidations == 0 && max_bytes == u64::MAX {
-        let fewest = max_uses - (lease - 1) * THREADS;
+        let fewest = max_uses - (lease - 1) * THREADS as u64;
         assert!(metrics.ended(End::Uses) * fewest <= USES);
         assert!(calls.load(SeqCst) <= USES.div_ceil(fewest), "{metrics:?}");
     }

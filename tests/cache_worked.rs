@@ -1,5 +1,6 @@
 //! Worked examples and revocation: what a cache saves, and how late it can be.
 #![expect(clippy::print_stdout, reason = "a bound is shown beside the worst case seen")]
+#![expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, reason = "small numbers")]
 
 mod cache_world;
 
@@ -47,12 +48,12 @@ both! {
         assert_eq!((world.uses.len() as u64, world.kms.calls), (1_000 * seconds, 10 * seconds));
     }
 
-    /// After DisableKey at t, of which nobody tells the cache, nothing is handed out after t + max_age.
+    /// After `DisableKey` at t, of which nobody tells the cache, nothing is handed out after t + `max_age`.
     fn ten_thousand_revocations_stay_within_max_age(make) {
         let mut worst = 0.0_f64;
         for schedule in 0..10_000 {
             let mut random = Seed(7).stream("revocation", schedule);
-            let (late, bound) = revoke(|config| make(config), &mut random);
+            let (late, bound) = revoke(make, &mut random);
             assert!(late <= bound, "schedule {schedule}: {late} ns after DisableKey, bound {bound} ns");
             worst = worst.max(late as f64 / bound as f64);
         }

@@ -1,5 +1,8 @@
 //! The data-key cache: hits beside bare moka and quick_cache, scaling, allocations, a stampede.
 #![expect(clippy::disallowed_methods, reason = "a benchmark reads the clock and starts threads")]
+//! The data-key cache: hits beside bare `moka` and `quick_cache`, scaling, allocations, a stampede.
+#![expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, reason = "counts far below 2³²")]
+#![expect(clippy::print_stderr, reason = "a peer that is not installed is named, not passed over")]
 
 use std::collections::BTreeMap;
 use std::hash::{BuildHasher, Hash, Hasher};
@@ -10,8 +13,8 @@ use std::time::{Duration, Instant};
 
 use rand_core::Rng;
 use s3seal::cache::{
-    CacheConfig, Fingerprint, FlightId, Generations, Landed, Lookup, Partition, PrincipalScope, Requester,
-    Rules, Shared, Ticket, UsageLimits,
+    Cache, CacheConfig, Fingerprint, FlightId, Generations, Landed, Lent, Local, Lookup, Partition,
+    PrincipalScope, Requester, Rules, Shared, Ticket, UsageLimits,
 };
 use s3seal::envelope::{EncryptionContext, KeyArn};
 use s3seal::request::Principal;
@@ -99,7 +102,12 @@ fn rules(capacity: usize) -> Rules {
 }
 
 fn filled(fingerprints: &[Fingerprint]) -> Shared<Key> {
-    let cache = Shared::new(rules(fingerprints.len() + 1), Generations::new(), 8).unwrap();
+    let mut cache = Shared::new(rules(fingerprints.len()), Generations::new(), 8).unwrap();
+    fill(&mut cache, fingerprints);
+    cache
+}
+
+fn fill<C: Cache<Material = Key>>(cache: &mut C, fingerprints: &[Fingerprint]) {
     for fingerprint in fingerprints {
         let Lookup::Lead { mut ticket, .. } = cache.try_use(fingerprint, Some(0), Timestamp::ZERO) else {
             panic!("a cold key leads");
@@ -107,7 +115,6 @@ fn filled(fingerprints: &[Fingerprint]) -> Shared<Key> {
         cache.send(&mut ticket, Timestamp::ZERO);
         assert!(matches!(cache.land(ticket, Ok(fingerprint.bytes()), Timestamp::ZERO), Landed::Kept));
     }
-    cache
 }
 
 /// Looks all keys up once from this thread, so that its stripe holds them.
@@ -118,9 +125,9 @@ fn warm(cache: &Shared<Key>, fingerprints: &[Fingerprint]) {
 }
 
 #[inline]
-fn hit(cache: &Shared<Key>, fingerprint: &Fingerprint, now: Timestamp) -> u8 {
+fn hit(cache: &Shared<Key>, fingerprint: &Fingerprint, now: Timestamp) -> Lent<Key> {
     match cache.try_use(fingerprint, Some(1_024), now) {
-        Lookup::Hit { key, .. } => key[31],
+        Lookup::Hit { key, .. } => key,
         _ => panic!("every look-up is a hit"),
     }
 }
@@ -143,6 +150,9 @@ pub(crate) fn run(board: &mut Board) {
         if board.wants(name) || board.wants(quick) {
             hit_beside_peers(board, keys, name, quick, quick_most);
         }
+    }
+    if board.wants("cache_hit_1k_vs_aws_python") {
+        beside_aws_python(board);
     }
     if board.wants("cache_hit_1k_2t") {
         two_threads(board);
@@ -193,18 +203,63 @@ fn hit_beside_peers(board: &mut Board, keys: usize, name: &str, quick_name: &str
     let mut moka = |n| {
         time(n, || {
             at = (at + 1) & (ORDER - 1);
-            moka.get(&peer_keys[order[at] as usize]).expect("filled")[31]
+            moka.get(&peer_keys[order[at] as usize]).expect("filled")
         })
     };
     board.cost(name, Goal::AtMost(0.4), "moka::sync get", &mut ours, &mut moka);
+    if keys == 1_000 && board.wants("cache_local_hit_1k") {
+        let mut local = Local::new(rules(keys), Generations::new());
+        fill(&mut local, &fingerprints);
+        let (mut at, mut now) = (0, Timestamp::ZERO);
+        let mut simulated = |n| {
+            time(n, || {
+                at = (at + 1) & (ORDER - 1);
+                now = now + STEP;
+                match local.try_use(&fingerprints[order[at] as usize], Some(1_024), now) {
+                    Lookup::Hit { key, .. } => key,
+                    _ => panic!("every look-up is a hit"),
+                }
+            })
+        };
+        board.cost("cache_local_hit_1k", Goal::Shown, "moka::sync get", &mut simulated, &mut moka);
+    }
     let mut at = 0;
     let mut quick = |n| {
         time(n, || {
             at = (at + 1) & (ORDER - 1);
-            quick.get(&peer_keys[order[at] as usize]).expect("filled")[31]
+            quick.get(&peer_keys[order[at] as usize]).expect("filled")
         })
     };
     board.cost(quick_name, Goal::AtMost(quick_most), "quick_cache get", &mut ours, &mut quick);
+}
+
+/// The one peer that has the same limits: AWS's own caching materials manager, in Python, when it is installed.
+fn beside_aws_python(board: &mut Board) {
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/peers/aws_encryption_sdk_cache.py");
+    let python = std::env::var("PYTHON").unwrap_or_else(|_| "python3".into());
+    let output = std::process::Command::new(python).arg(script).output();
+    let peer =
+        output.ok().and_then(|output| String::from_utf8(output.stdout).ok()?.trim().parse::<f64>().ok());
+    let Some(peer) = peer else {
+        eprintln!(
+            "cache_hit_1k_vs_aws_python skipped: no aws-encryption-sdk for Python (set PYTHON to one that has it)"
+        );
+        return;
+    };
+    let (fingerprints, order) = (fingerprints(1_000), order(1_000));
+    let cache = filled(&fingerprints);
+    warm(&cache, &fingerprints);
+    let n = 1_000_000;
+    let ours = hits(&cache, &fingerprints, &order, 0, n).as_nanos() as f64 / n as f64;
+    let name = "cache_hit_1k_vs_aws_python";
+    board.line(
+        name,
+        peer / ours,
+        "× the peer's speed",
+        Goal::Shown,
+        "AWS Encryption SDK for Python",
+        Some(peer),
+    );
 }
 
 /// Hits of two threads on one cache, in total, beside hits of one.

@@ -63,8 +63,8 @@ impl BucketKeyAssumptions {
     }
 
     /// The shard of the object whose name hashes to `object`.
+    #[expect(clippy::cast_possible_truncation, reason = "below `shards`")]
     pub fn shard(&self, object: u64) -> u32 {
-        // Below `shards`, so it fits.
         object.carrying_mul(self.shards.into(), 0).1 as u32
     }
 

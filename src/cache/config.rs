@@ -36,7 +36,7 @@ pub struct CacheConfig {
     pub refresh: Option<Refresh>,
     /// How long failures are remembered.
     pub failure_life: FailureLife,
-    /// Most failures remembered; the first to end makes room.
+    /// Most failures remembered; the first to end makes room. `Shared` rounds it up to a multiple of 16.
     pub failures_max: usize,
     /// Longest wait for a flight: of a request, after which it fails, and of the cache, after which a flight that
     /// has not landed is overtaken.

@@ -163,8 +163,8 @@ impl Digest {
     }
 
     /// The share of a divided table, independent of the place.
+    #[expect(clippy::cast_possible_truncation, reason = "below `parts`")]
     pub(super) fn part(self, parts: usize) -> usize {
-        // Below `parts`, so it fits.
         self.0[1].carrying_mul(parts as u64, 0).1 as usize
     }
 

@@ -178,6 +178,7 @@ pub(super) struct Front<K> {
 }
 
 impl<K> Front<K> {
+    /// A front with `stripes` stripes, a power of two.
     pub(super) fn new(stripes: usize, lease: Lease, max_uses: u64, touch_every: Span) -> Self {
         let stripe = || Stripe(Mutex::new(Table { rows: HashTable::new(), hits: 0, resumed: 0 }));
         Self {
@@ -190,13 +191,10 @@ impl<K> Front<K> {
         }
     }
 
+    #[inline]
     fn stripe(&self) -> &Mutex<Table<K>> {
-        static NEXT: AtomicUsize = AtomicUsize::new(0);
-        thread_local! {
-            // Numbered in the order of their first use, so that workers started together spread evenly.
-            static THREAD: Cell<usize> = Cell::new(NEXT.fetch_add(1, Ordering::Relaxed));
-        }
-        &self.stripes[THREAD.get() % self.stripes.len()].0
+        // The number of stripes is a power of two.
+        &self.stripes[thread() & (self.stripes.len() - 1)].0
     }
 
     /// The hit path: a use of the key that this thread's stripe holds under `digest`, if it covers one.
@@ -244,8 +242,8 @@ impl<K> Front<K> {
                 key,
                 sent_at: entry.life.sent_at,
             }));
-            let check_at = self.check_at(entry, now);
-            let row = Row { digest, check_at, lease: Lease::EMPTY, lent, entry: Arc::clone(entry) };
+            // The first use looks at everything: a refresh may be due already.
+            let row = Row { digest, check_at: now, lease: Lease::EMPTY, lent, entry: Arc::clone(entry) };
             table.rows.insert_unique(digest.place(), row, |row| row.digest.place());
         }
         let row = table.rows.find_mut(digest.place(), same).expect("just inserted");
@@ -320,6 +318,22 @@ impl<K> Front<K> {
         }
         sum
     }
+}
+
+/// The number of this thread: in the order of their first use, so that workers started together spread evenly.
+#[inline]
+fn thread() -> usize {
+    static NEXT: AtomicUsize = AtomicUsize::new(0);
+    const UNNUMBERED: usize = usize::MAX;
+    thread_local! {
+        static THREAD: Cell<usize> = const { Cell::new(UNNUMBERED) };
+    }
+    THREAD.with(|number| {
+        if number.get() == UNNUMBERED {
+            number.set(NEXT.fetch_add(1, Ordering::Relaxed));
+        }
+        number.get()
+    })
 }
 
 impl<K> Table<K> {

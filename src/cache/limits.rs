@@ -98,6 +98,7 @@ impl Balance {
     ///
     /// # Errors
     /// [`Spent`] when the use is not covered; `lease` is then empty and its rest is in this balance.
+    #[expect(clippy::cast_possible_truncation, reason = "both are at most the size, which has 32 bits each")]
     pub fn draw(&mut self, lease: &mut Lease, bytes: u64, size: Lease) -> Result<(), Spent> {
         self.give_back(lease);
         self.take(bytes)?;
@@ -105,7 +106,6 @@ impl Balance {
         let bytes = if uses == 0 { 0 } else { u64::from(size.bytes).min(self.bytes) };
         self.uses -= uses;
         self.bytes -= bytes;
-        // Both fit: they are at most the size.
         *lease = Lease { uses: uses as u32, bytes: bytes as u32 };
         Ok(())
     }
@@ -137,6 +137,10 @@ impl Lease {
 
     /// Takes one use of `bytes`, or nothing. Whether it was covered; if not, the balance decides.
     #[inline]
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "a use that is covered has at most `self.bytes` bytes"
+    )]
     pub fn take(&mut self, bytes: u64) -> bool {
         let covered = self.uses > 0 && bytes <= u64::from(self.bytes);
         if covered {
@@ -149,6 +153,7 @@ impl Lease {
 
 /// The life of one key: fixed when it lands, checked against `now` at every use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(clippy::struct_field_names, reason = "every field is an instant, and instants end in `at`")]
 pub(super) struct Life {
     /// When the KMS call that brought it was sent.
     pub(super) sent_at: Timestamp,

@@ -124,6 +124,7 @@ impl Metrics {
     }
 
     /// Share of askings that were answered at once, 0–1; 0 when nothing was asked.
+    #[expect(clippy::cast_precision_loss, reason = "a ratio needs no more than 53 bits")]
     pub fn hit_ratio(&self) -> f64 {
         let asked = self.hits + self.misses + self.joins + self.negative_hits + self.paced;
         if asked == 0 { 0.0 } else { self.hits as f64 / asked as f64 }

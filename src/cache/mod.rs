@@ -20,6 +20,13 @@
 //!
 //! **What is deliberately absent.** No clock, no thread, no KMS. moka's expiry is not used: age is a security limit
 //! and is checked here against `now`; moka only decides which keys stay when there are too many.
+//!
+//! [`Off`]: crate::cache::Off
+//! [`Local`]: crate::cache::Local
+//! [`Shared`]: crate::cache::Shared
+//! [`UsageLimits`]: crate::cache::UsageLimits
+//! [`Core`]: crate::cache::Core
+//! [`Cache::is_flying`]: crate::cache::Cache::is_flying
 
 mod limits;
 mod fingerprint;

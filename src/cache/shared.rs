@@ -1,8 +1,8 @@
 //! `Shared`: the concurrent cache. A striped front serves hits, moka keeps what fits, flights coalesce the rest.
 
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Weak};
 
 use moka::policy::EvictionPolicy;
 use parking_lot::{Mutex, MutexGuard};
@@ -53,12 +53,13 @@ struct Inner<K> {
     rules: Rules,
     generations: Arc<Generations>,
     flights: Box<[Mutex<Flights>]>,
-    front: Arc<Front<K>>,
+    front: Front<K>,
     keeper: moka::sync::Cache<Digest, Arc<Entry<K>>, Uniform>,
 }
 
 impl<K: Send + Sync + 'static> Shared<K> {
-    /// An empty cache whose front has `stripes` stripes: as many as threads use it at once.
+    /// An empty cache whose front has `stripes` stripes, rounded up to a power of two: about as many as threads use it
+    /// at once. More cost memory, 64 bytes for each key and stripe that uses it; fewer make threads wait.
     ///
     /// # Errors
     /// [`ConfigError`] for no stripes or more than [`STRIPES_MAX`].
@@ -69,23 +70,28 @@ impl<K: Send + Sync + 'static> Shared<K> {
         }
         let config = rules.config();
         let touch_every = Span::from_nanos(config.limits.max_age.as_nanos() / TOUCHES);
-        let lease = config.limits.lease(stripes);
-        let front = Arc::new(Front::new(stripes, lease, config.limits.max_uses, touch_every));
-        let keeper = {
-            let front = Arc::clone(&front);
-            moka::sync::Cache::builder()
-                .max_capacity(config.capacity as u64)
-                .eviction_policy(EvictionPolicy::lru())
-                .eviction_listener(move |_, entry, _| front.end(&entry, End::Capacity, None))
-                .build_with_hasher(Uniform::default())
-        };
+        let stripes = stripes.next_power_of_two();
+        let front = Front::new(stripes, config.limits.lease(stripes), config.limits.max_uses, touch_every);
         let flights = (0..FLIGHT_PARTS)
             .map(|part| {
                 let failures_max = config.failures_max.div_ceil(FLIGHT_PARTS);
                 Mutex::new(Flights::new(part as u64, FLIGHT_PARTS as u64, failures_max, config.wait_max))
             })
             .collect();
-        Ok(Self(Arc::new(Inner { rules, generations, flights, front, keeper })))
+        let capacity = config.capacity as u64;
+        Ok(Self(Arc::new_cyclic(|inner: &Weak<Inner<K>>| {
+            let inner = Weak::clone(inner);
+            let keeper = moka::sync::Cache::builder()
+                .max_capacity(capacity)
+                .eviction_policy(EvictionPolicy::lru())
+                .eviction_listener(move |_, entry, _| {
+                    if let Some(inner) = inner.upgrade() {
+                        inner.front.end(&entry, End::Capacity, None);
+                    }
+                })
+                .build_with_hasher(Uniform::default());
+            Inner { rules, generations, flights, front, keeper }
+        })))
     }
 
     /// As [`Cache::try_use`].
@@ -407,5 +413,44 @@ impl<K: Send + Sync + 'static> Cache for Shared<K> {
 
     fn metrics(&self) -> Metrics {
         Self::metrics(self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tracing::span::{Attributes, Id, Record};
+    use tracing::{Event, Metadata, Subscriber};
+
+    /// Counts events.
+    struct Listener(Arc<Mutex<u32>>);
+
+    impl Subscriber for Listener {
+        fn enabled(&self, _: &Metadata<'_>) -> bool {
+            true
+        }
+        fn new_span(&self, _: &Attributes<'_>) -> Id {
+            Id::from_u64(1)
+        }
+        fn record(&self, _: &Id, _: &Record<'_>) {}
+        fn record_follows_from(&self, _: &Id, _: &Id) {}
+        fn event(&self, _: &Event<'_>) {
+            *self.0.lock() += 1;
+        }
+        fn enter(&self, _: &Id) {}
+        fn exit(&self, _: &Id) {}
+    }
+
+    #[test]
+    fn weak_protection_of_key_memory_is_warned_of_once_and_full_protection_never() {
+        let heard = Arc::new(Mutex::new(0));
+        tracing::subscriber::with_default(Listener(Arc::clone(&heard)), || {
+            warn_once(Protection::Full);
+            assert_eq!(*heard.lock(), 0);
+            warn_once(Protection::NotLocked);
+            warn_once(Protection::WipedOnly);
+            warn_once(Protection::NotLocked);
+        });
+        assert_eq!(*heard.lock(), 1);
     }
 }
