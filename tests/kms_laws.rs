@@ -1,5 +1,6 @@
 //! Laws of the quota, over any arrivals: bounds, promises, and agreement with naive models. A failure prints the
 //! seed and the smallest arrivals that show it.
+#![expect(clippy::disallowed_methods, reason = "racing callers are threads")]
 
 use std::collections::BTreeMap;
 use std::sync::Barrier;

@@ -1,4 +1,5 @@
 //! KMS as a whole: published quota examples, the lives of keys with real cryptography, faults, replay, bad input.
+#![expect(clippy::disallowed_methods, reason = "racing callers are threads")]
 
 use jiff::civil::{Date, date};
 use s3seal::envelope::{DataKey, EncryptionContext, KeyArn, WrappedKey};

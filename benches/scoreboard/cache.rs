@@ -1,6 +1,5 @@
-//! The data-key cache: hits beside bare moka and quick_cache, scaling, allocations, a stampede.
-#![expect(clippy::disallowed_methods, reason = "a benchmark reads the clock and starts threads")]
 //! The data-key cache: hits beside bare `moka` and `quick_cache`, scaling, allocations, a stampede.
+#![expect(clippy::disallowed_methods, reason = "a benchmark reads the clock and starts threads")]
 #![expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, reason = "counts far below 2³²")]
 #![expect(clippy::print_stderr, reason = "a peer that is not installed is named, not passed over")]
 
