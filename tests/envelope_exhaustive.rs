@@ -203,7 +203,7 @@ fn every_flipped_bit_is_refused_with_the_error_of_its_place() {
 fn every_truncation_is_refused_as_such() {
     let service = Service::new();
     for object in Object::all(&service) {
-        let body = (object.sealed.len() - object.header) as u64;
+        let whole = object.sealed.len() as u64;
         for length in 0..object.sealed.len() {
             let error = object.refuses(&object.sealed[..length], &format!("cut to {length}"));
             object.refuses_every_range(&object.sealed[..length], &format!("cut to {length}"));
@@ -213,12 +213,12 @@ fn every_truncation_is_refused_as_such() {
             } else if length < object.header {
                 OpenError::Truncated { found, expected: Expected::Bytes(object.header as u64) }
             } else {
-                let found = found - object.header as u64;
+                let body = found - object.header as u64;
                 let tags = u64::from(object.layout.suite == Suite::Double) * 16 + 16;
-                let rest = found % object.layout.stride() as u64;
-                let frame = found / object.layout.stride() as u64;
+                let rest = body % object.layout.stride() as u64;
+                let frame = body / object.layout.stride() as u64;
                 if object.known {
-                    OpenError::Truncated { found, expected: Expected::Bytes(body) }
+                    OpenError::Truncated { found, expected: Expected::Bytes(whole) }
                 } else if rest > tags || (rest == tags && frame == 0) {
                     // A length that an object may have: what remains of the frame does not authenticate.
                     OpenError::Corrupt { frame }
@@ -235,7 +235,7 @@ fn every_truncation_is_refused_as_such() {
 fn every_extension_is_refused_as_such() {
     let service = Service::new();
     for object in Object::all(&service) {
-        let body = (object.sealed.len() - object.header) as u64;
+        let whole = object.sealed.len() as u64;
         let stranger = Object::of(&service, 0, 600, object.known);
         let mut tails: Vec<Vec<u8>> = (0..=u8::MAX).map(|byte| vec![byte]).collect();
         tails.extend((2..40).map(|bytes| vec![0; bytes]));
@@ -245,10 +245,11 @@ fn every_extension_is_refused_as_such() {
             let changed = [&object.sealed[..], &tail].concat();
             let error = object.refuses(&changed, &format!("{} bytes more", tail.len()));
             object.refuses_every_range(&changed, &format!("{} bytes more", tail.len()));
-            let found = body + tail.len() as u64;
+            let found = whole + tail.len() as u64;
+            let body = found - object.header as u64;
             if object.known {
-                assert_eq!(error, OpenError::Trailing { found, expected: Expected::Bytes(body) });
-            } else if object.plain.len() == 512 && object.layout.plaintext_bytes(found).is_some() {
+                assert_eq!(error, OpenError::Trailing { found, expected: Expected::Bytes(whole) });
+            } else if object.plain.len() == 512 && object.layout.plaintext_bytes(body).is_some() {
                 // The true last frame stands whole before the tail, so it is recognised.
                 assert_eq!(error, OpenError::Trailing { found, expected: Expected::LastFrame });
             } else {
