@@ -9,3 +9,5 @@ pub mod units;
 pub mod envelope;
 /// The words of a request.
 pub mod request;
+/// Recorder, summary and rendering: what a run says.
+pub mod report;
