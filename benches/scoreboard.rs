@@ -11,6 +11,8 @@ mod envelope;
 #[cfg(feature = "aws-lc")]
 #[path = "scoreboard/process.rs"]
 mod process;
+#[path = "scoreboard/report.rs"]
+mod report;
 
 use board::Board;
 use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
@@ -37,5 +39,6 @@ fn main() {
         envelope::run(&mut board);
         process::run(&mut board);
     }
+    report::run(&mut board);
     board.finish();
 }

@@ -62,17 +62,25 @@ impl Distribution {
         Percentiles { count, p50: at(500), p90: at(900), p99: at(990), p999: at(999), max: self.max }
     }
 
-    /// The whole distribution as one histogram of nanoseconds.
+    /// The whole distribution as one histogram of nanoseconds, the same whatever was merged in which order.
     pub fn to_histogram(&self) -> Histogram<u64> {
-        let mut whole = self.spans.as_deref().cloned().unwrap_or_else(|| *empty());
-        if self.zeros > 0 {
-            whole.record_n(0, self.zeros).expect("zero is within every range");
+        let reach = self.max.max(FIRST_REACH.as_nanos());
+        let mut whole = Histogram::new_with_max(reach, DIGITS).expect("within the crate's bounds");
+        if let Some(spans) = &self.spans {
+            // Near u64::MAX a step ends above the maximum that it was made for: let it grow.
+            whole.auto(true);
+            whole.add(spans.as_ref()).expect("a growing histogram takes any value");
         }
+        whole.record_n(0, self.zeros).expect("zero is within every range");
         whole
     }
 
-    /// The value of rank `rank`, counting from 1: the upper end of its step, but never above the maximum.
+    /// The value of rank `rank`, counting from 1: the upper end of its step, but never above the maximum; for the
+    /// last rank the maximum itself.
     fn at(&self, rank: u64) -> u64 {
+        if rank == self.count() {
+            return self.max;
+        }
         match &self.spans {
             Some(spans) if rank > self.zeros => {
                 let mut left = rank - self.zeros;

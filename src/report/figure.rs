@@ -75,12 +75,16 @@ pub(super) fn time(nanos: u64) -> String {
     // The largest unit in which the figure, rounded, reaches 1: 999.9 µs is 1 ms.
     for (unit, name) in units {
         if nanos.saturating_add(unit / 2_000) >= unit {
-            let hundredths = (u128::from(nanos) * 100 + u128::from(unit / 2)) / u128::from(unit);
-            let hundredths = u64::try_from(hundredths).unwrap_or(u64::MAX);
-            return match hundredths {
-                n if n < 1_000 => format!("{}.{:02} {name}", n / 100, n % 100),
-                n if n < 9_995 => format!("{}.{} {name}", (n + 5) / 100, (n + 5) / 10 % 10),
-                n => format!("{} {name}", count((n + 50) / 100)),
+            // Each rounded from the nanoseconds, not from each other.
+            let rounded = |parts: u64| {
+                let parts = (u128::from(nanos) * u128::from(parts) + u128::from(unit / 2)) / u128::from(unit);
+                u64::try_from(parts).unwrap_or(u64::MAX)
+            };
+            let (hundredths, tenths) = (rounded(100), rounded(10));
+            return match (hundredths, tenths) {
+                (..1_000, _) => format!("{}.{:02} {name}", hundredths / 100, hundredths % 100),
+                (_, ..1_000) => format!("{}.{} {name}", tenths / 10, tenths % 10),
+                _ => format!("{} {name}", count(rounded(1))),
             };
         }
     }
@@ -135,11 +139,12 @@ mod tests {
 
     #[test]
     fn times_have_three_digits_whatever_their_size() {
-        let shown = [0, 7, 999, 999_949, 1_234, 12_345, 123_456, 999_999, 1_230_000, 99_960_000, 64_000_000_000]
-            .map(time);
+        let shown =
+            [0, 7, 999, 999_949, 1_234, 12_345, 123_456, 999_999, 1_230_000, 99_960_000, 64_000_000_000]
+                .map(time);
         let expected = [
-            "0 ns", "7 ns", "999 ns", "1.00 ms", "1.23 µs", "12.3 µs", "123 µs", "1.00 ms", "1.23 ms", "100 ms",
-            "64.0 s",
+            "0 ns", "7 ns", "999 ns", "1.00 ms", "1.23 µs", "12.3 µs", "123 µs", "1.00 ms", "1.23 ms",
+            "100 ms", "64.0 s",
         ];
         assert_eq!(shown, expected);
         assert_eq!(time(u64::MAX), "18,446,744,074 s");

@@ -144,7 +144,8 @@ fn quota(report: &Report) -> Option<String> {
     let (worst, limit) =
         *under_quota.iter().reduce(|a, b| if throttled(b.0) > throttled(a.0) { b } else { a })?;
     if worst.kms.throttled == 0 {
-        let used = |(run, limit): &(&Summary, u64)| ratio(run.kms.peak_calls_per_s, *limit).unwrap_or(f64::MAX);
+        let used =
+            |(run, limit): &(&Summary, u64)| ratio(run.kms.peak_calls_per_s, *limit).unwrap_or(f64::MAX);
         let closest = under_quota.iter().reduce(|a, b| if used(b) > used(a) { b } else { a })?;
         return Some(format!(
             "No quota bites: {} comes closest, with {} of {} KMS calls in its busiest second{}.",
@@ -177,7 +178,14 @@ fn reached(run: &Summary, limit: u64) -> String {
     let Some(calls) = run.calls_per_request().filter(|calls| *calls > 0.0) else { return String::new() };
     #[expect(clippy::cast_precision_loss, reason = "shown with three digits or as a whole number")]
     let from = limit as f64 / calls;
-    format!("; at {} calls per request it is reached at {} requests/s", rate(calls), rate(from))
+    format!("; at {} per request it is reached at {} requests/s", kms_calls(calls), rate(from))
+}
+
+/// `1 KMS call`, `0.012 KMS calls`.
+fn kms_calls(calls: f64) -> String {
+    let shown = rate(calls);
+    let plural = if shown == "1" { "" } else { "s" };
+    format!("{shown} KMS call{plural}")
 }
 
 fn change(report: &Report) -> Option<String> {
@@ -201,10 +209,10 @@ fn change(report: &Report) -> Option<String> {
             _ => "a Bucket Key",
         };
         return Some(format!(
-            "The cheapest change is {what}: {} needs {} KMS calls per request where {} needs {}, {} fewer, with a p99 \
-             of {} instead of {}.",
+            "The cheapest change is {what}: {} needs {} per request where {} needs {}, {} fewer, with a p99 of {} \
+             instead of {}.",
             title(run),
-            rate(run.calls_per_request().unwrap_or(0.0)),
+            kms_calls(run.calls_per_request().unwrap_or(0.0)),
             title(base),
             rate(needed),
             share(Some(*saved)),
@@ -247,7 +255,10 @@ fn concentration(report: &Report) -> Option<String> {
 }
 
 /// The run with the largest figure, the first of equals.
-fn worst<'a>(mut runs: impl Iterator<Item = &'a Summary>, figure: impl Fn(&Summary) -> f64) -> Option<&'a Summary> {
+fn worst<'a>(
+    mut runs: impl Iterator<Item = &'a Summary>,
+    figure: impl Fn(&Summary) -> f64,
+) -> Option<&'a Summary> {
     let first = runs.next()?;
     Some(runs.fold(first, |a, b| if figure(b) > figure(a) { b } else { a }))
 }

@@ -3,8 +3,8 @@
 use std::io;
 use std::time::Duration;
 
-use hdrhistogram::serialization::interval_log::{IntervalLogWriterBuilder, IntervalLogWriterError, Tag};
 use hdrhistogram::serialization::V2DeflateSerializer;
+use hdrhistogram::serialization::interval_log::{IntervalLogWriterBuilder, IntervalLogWriterError, Tag};
 
 use super::recorder::{Phase, Recorder};
 use crate::request::Operation;
@@ -51,8 +51,9 @@ pub fn write_interval_log(out: &mut impl io::Write, runs: &[LoggedRun<'_>]) -> i
                 n if n == succeeded => &[(false, "")],
                 _ => &[(false, ""), (true, "-of-successes")],
             };
-            for (phase, (successes_only, suffix)) in
-                Phase::ALL.into_iter().flat_map(|phase| selections.iter().map(move |selection| (phase, *selection)))
+            for (phase, (successes_only, suffix)) in Phase::ALL
+                .into_iter()
+                .flat_map(|phase| selections.iter().map(move |selection| (phase, *selection)))
             {
                 let distribution = run.recorder.distribution(operation, phase, successes_only);
                 if distribution.percentiles().max == 0 && phase != Phase::Response {
@@ -68,8 +69,10 @@ pub fn write_interval_log(out: &mut impl io::Write, runs: &[LoggedRun<'_>]) -> i
 }
 
 fn tag(label: &str, operation: Operation, phase: Phase, suffix: &str) -> String {
-    let harmless: String =
-        label.chars().map(|c| if c == ',' || c.is_whitespace() || c.is_control() { '_' } else { c }).collect();
+    let harmless: String = label
+        .chars()
+        .map(|c| if c == ',' || c.is_whitespace() || c.is_control() { '_' } else { c })
+        .collect();
     format!("{harmless}/{operation}/{}{suffix}", phase.as_str())
 }
 

@@ -7,19 +7,19 @@ const BLOCK: usize = 64;
 
 /// Counts of one second of the clock.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Second {
+pub(super) struct Second {
     /// Requests due in this second.
-    pub offered: u64,
+    pub(super) offered: u64,
     /// Of these, those that succeeded, whenever they ended.
-    pub completed: u64,
+    pub(super) completed: u64,
     /// Of these, those that started and failed.
-    pub failed: u64,
+    pub(super) failed: u64,
     /// Of these, those that never started.
-    pub dropped: u64,
+    pub(super) dropped: u64,
     /// KMS calls sent in this second.
-    pub kms_calls: u64,
+    pub(super) kms_calls: u64,
     /// Of these, those that KMS throttled.
-    pub throttled: u64,
+    pub(super) throttled: u64,
 }
 
 impl AddAssign for Second {
@@ -51,10 +51,11 @@ impl Series {
     pub(super) fn at(&mut self, second: u64) -> &mut Second {
         let (number, offset) = (second / BLOCK as u64, second % BLOCK as u64);
         if self.blocks.get(self.last).is_none_or(|(held, _)| *held != number) {
-            self.last = self.blocks.binary_search_by_key(&number, |(held, _)| *held).unwrap_or_else(|place| {
-                self.blocks.insert(place, (number, Box::new([Second::default(); BLOCK])));
-                place
-            });
+            self.last =
+                self.blocks.binary_search_by_key(&number, |(held, _)| *held).unwrap_or_else(|place| {
+                    self.blocks.insert(place, (number, Box::new([Second::default(); BLOCK])));
+                    place
+                });
         }
         &mut self.blocks[self.last].1[usize::try_from(offset).expect("below 64")]
     }

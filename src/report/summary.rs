@@ -304,8 +304,7 @@ pub struct SecondSummary {
 impl Summary {
     /// The figures of what `recorder` counted. `name` names the members of the run; it is asked for few of them.
     pub fn new(recorder: &Recorder, run: &Run, name: impl Fn(Member) -> String) -> Self {
-        let window =
-            Window { from: recorder.window.from, until: recorder.window.until.min(run.until) };
+        let window = Window { from: recorder.window.from, until: recorder.window.until.min(run.until) };
         let measured_ns = window.length().as_nanos();
         let total = Total::of(recorder.operations.iter().flatten().map(AsRef::as_ref));
         let started = total.completed.saturating_add(total.failed);
@@ -410,7 +409,8 @@ impl Total {
         }
         let Endings { throttled, denied, key_unavailable, failed, .. } = total.endings;
         total.completed = total.endings.succeeded;
-        total.failed = throttled.saturating_add(denied).saturating_add(key_unavailable).saturating_add(failed);
+        total.failed =
+            throttled.saturating_add(denied).saturating_add(key_unavailable).saturating_add(failed);
         let Cache { cached, joined, fetched, .. } = total.cache;
         total.cache.hit_ratio = ratio(cached, cached.saturating_add(joined).saturating_add(fetched));
         total
@@ -527,7 +527,11 @@ fn breakdown(
     let mut shares: Vec<Share> = members
         .iter()
         .take(named)
-        .map(|(member, calls)| Share { name: Some(name(*member)), calls: calls.sent, throttled: calls.throttled })
+        .map(|(member, calls)| Share {
+            name: Some(name(*member)),
+            calls: calls.sent,
+            throttled: calls.throttled,
+        })
         .collect();
     if rest.sent > 0 {
         shares.push(Share { name: None, calls: rest.sent, throttled: rest.throttled });

@@ -155,7 +155,9 @@ fn groups() -> Vec<Group> {
     ];
     let kms = vec![
         column("KMS calls", "/s", 9, |run| plain(rate(run.kms.calls_per_s))),
-        column("needed", "/request", 8, |run| plain(run.calls_per_request().map_or_else(|| NONE.into(), rate))),
+        column("needed", "/request", 8, |run| {
+            plain(run.calls_per_request().map_or_else(|| NONE.into(), rate))
+        }),
         column("throttled", "", 9, |run| alarming(run.throttled_share())),
         column("hit ratio", "", 9, |run| plain(run.cache.hit_ratio.map_or_else(|| NONE.into(), hit_ratio))),
     ];
@@ -318,12 +320,20 @@ fn charts(out: &mut String, runs: &[Summary], style: Style) {
     let peak = |run: &Summary| format!("{}peak {}", " ".repeat(GAP), count(run.kms.peak_calls_per_s));
     let widest_peak = runs.iter().map(|run| cells(&peak(run))).max().unwrap_or(0);
     let room = style.width().saturating_sub(label.width() + GAP + widest_peak);
-    let drawn: Vec<_> = runs.iter().enumerate().filter_map(|(place, run)| Some((place, run, chart(run, room)?))).collect();
+    let drawn: Vec<_> =
+        runs.iter().enumerate().filter_map(|(place, run)| Some((place, run, chart(run, room)?))).collect();
     if drawn.is_empty() {
         return;
     }
     out.push_str(&style.paint("KMS calls per second", Tone::Strong));
-    out.push_str("  full block: the quota, or the peak where there is none; │ ends the warm-up\n");
+    out.push('\n');
+    wrapped(
+        out,
+        "A full block is the quota, or the peak where there is none; │ ends the warm-up.",
+        "",
+        style,
+        Tone::Faint,
+    );
     for (place, run, chart) in drawn {
         if !chart.beyond.is_empty() {
             let what = format!("{:>width$}", "over quota", width = label.width());
@@ -360,7 +370,8 @@ fn members(out: &mut String, runs: &[Summary], style: Style) {
             let throttled = share(figure::ratio(member.throttled, member.calls));
             let line = format!("{what:<9}  {calls:>7}  {throttled:>9}  ");
             let room = style.width().saturating_sub(cells(&line));
-            let name = member.name.as_deref().map_or_else(|| "all others".into(), |name| figure::name(name, room));
+            let name =
+                member.name.as_deref().map_or_else(|| "all others".into(), |name| figure::name(name, room));
             let _ = writeln!(out, "{line}{name}");
         }
     }
@@ -374,7 +385,11 @@ fn top(list: &[Share]) -> Vec<Share> {
     }
     let mut shown = list[..MEMBERS].to_vec();
     let sum = |pick: fn(&Share) -> u64| list[MEMBERS..].iter().map(pick).fold(0, u64::saturating_add);
-    shown.push(Share { name: None, calls: sum(|member| member.calls), throttled: sum(|member| member.throttled) });
+    shown.push(Share {
+        name: None,
+        calls: sum(|member| member.calls),
+        throttled: sum(|member| member.throttled),
+    });
     shown
 }
 

@@ -5,16 +5,16 @@ use s3seal::report::*;
 use s3seal::request::*;
 use s3seal::units::{Seed, Span, Timestamp};
 
-pub fn at_ms(millis: u64) -> Timestamp {
+pub(crate) fn at_ms(millis: u64) -> Timestamp {
     Timestamp::from_millis(millis)
 }
 
-pub fn ms(millis: u64) -> Span {
+pub(crate) fn ms(millis: u64) -> Span {
     Span::from_millis(millis)
 }
 
 /// A GET due at `due` that starts at once and succeeds after 2 ms with a cached key.
-pub fn get(due: Timestamp) -> Outcome {
+pub(crate) fn get(due: Timestamp) -> Outcome {
     Outcome {
         operation: Operation::GetObject,
         due,
@@ -37,7 +37,7 @@ pub fn get(due: Timestamp) -> Outcome {
 }
 
 /// A call that is answered after 4 ms with what it asked for.
-pub fn decrypt(sent: Timestamp) -> KmsCall {
+pub(crate) fn decrypt(sent: Timestamp) -> KmsCall {
     KmsCall {
         name: "Decrypt",
         cause: Some(Operation::GetObject),
@@ -52,13 +52,14 @@ pub fn decrypt(sent: Timestamp) -> KmsCall {
 }
 
 /// From second 2 on, 4 s long.
-pub const WINDOW: Window = Window { from: Timestamp::from_seconds(2), until: Timestamp::from_seconds(6) };
+pub(crate) const WINDOW: Window =
+    Window { from: Timestamp::from_seconds(2), until: Timestamp::from_seconds(6) };
 
-pub fn run(mode: SseMode, kind: Kind, quota_per_s: Option<u64>) -> Run {
+pub(crate) fn run(mode: SseMode, kind: Kind, quota_per_s: Option<u64>) -> Run {
     Run { mode, kind, quota_per_s, until: Timestamp::MAX }
 }
 
-pub fn named(member: Member) -> String {
+pub(crate) fn named(member: Member) -> String {
     match member {
         Member::Bucket(0) => "logs".into(),
         Member::Bucket(n) => format!("bucket-{n}"),
@@ -68,7 +69,7 @@ pub fn named(member: Member) -> String {
 }
 
 /// Each request calls KMS; beyond `quota` in a second calls are throttled, tried again a second later, then given up.
-pub fn sse_kms(per_second: u64, quota: u64) -> Recorder {
+pub(crate) fn sse_kms(per_second: u64, quota: u64) -> Recorder {
     let mut recorder = Recorder::new(WINDOW);
     for second in 0..6 {
         for i in 0..per_second {
@@ -88,7 +89,8 @@ pub fn sse_kms(per_second: u64, quota: u64) -> Recorder {
                 recorder.record(&row);
                 continue;
             }
-            let throttled = KmsCall { answer: KmsAnswer::Throttled, billed: false, replied: due + ms(1), ..call };
+            let throttled =
+                KmsCall { answer: KmsAnswer::Throttled, billed: false, replied: due + ms(1), ..call };
             recorder.record_call(&throttled);
             recorder.record_call(&KmsCall { sent: due + ms(1_000), replied: due + ms(1_001), ..throttled });
             let ending = Ending::Throttled;
@@ -100,7 +102,7 @@ pub fn sse_kms(per_second: u64, quota: u64) -> Recorder {
 }
 
 /// Nobody waits for KMS but one in a hundred, and a refresh ahead each second.
-pub fn warm(per_second: u64) -> Recorder {
+pub(crate) fn warm(per_second: u64) -> Recorder {
     let mut recorder = Recorder::new(WINDOW);
     for second in 0..6 {
         for i in 0..per_second {
@@ -120,7 +122,7 @@ pub fn warm(per_second: u64) -> Recorder {
 }
 
 /// No KMS at all; one request in 200 never starts.
-pub fn sse_s3(per_second: u64) -> Recorder {
+pub(crate) fn sse_s3(per_second: u64) -> Recorder {
     let mut recorder = Recorder::new(WINDOW);
     for second in 0..6 {
         for i in 0..per_second {
@@ -134,7 +136,7 @@ pub fn sse_s3(per_second: u64) -> Recorder {
 }
 
 /// Four runs: SSE-S3, a throttled SSE-KMS, a Bucket Key, and SSE-KMS under a larger quota, simulated.
-pub fn planted() -> Report {
+pub(crate) fn planted() -> Report {
     let of = |recorder: &Recorder, run: Run| Summary::new(recorder, &run, named);
     let runs = vec![
         of(&sse_s3(400), run(SseMode::SseS3, Kind::Live, None)),
