@@ -15,7 +15,7 @@ const FIRST_REACH: Span = Span::from_seconds(64);
 /// Zeros are counted apart, for they are common (a phase that did not occur, a simulation without lag) and need no
 /// histogram; the maximum is kept exactly. Counts saturate.
 ///
-/// Source: HdrHistogram, hdrhistogram.org (docs/SOURCES.md).
+/// Source: `HdrHistogram`, hdrhistogram.org (docs/SOURCES.md).
 #[derive(Clone, Debug, Default)]
 pub struct Distribution {
     zeros: u64,
@@ -32,7 +32,7 @@ impl Distribution {
             return;
         }
         self.max = self.max.max(nanos);
-        let spans = self.spans.get_or_insert_with(empty);
+        let spans = self.spans.get_or_insert_with(|| Box::new(empty()));
         if spans.record(nanos).is_err() {
             // Only where usize is too narrow for the grown array; the maximum is exact all the same.
             spans.saturating_record(nanos);
@@ -98,14 +98,14 @@ impl Distribution {
     }
 }
 
-fn empty() -> Box<Histogram<u64>> {
+fn empty() -> Histogram<u64> {
     let mut spans =
         Histogram::new_with_max(FIRST_REACH.as_nanos(), DIGITS).expect("constant, within the crate's bounds");
     spans.auto(true);
-    Box::new(spans)
+    spans
 }
 
-/// ⌈count × per_mille ÷ 1000⌉ in integers: a float would miss the rank of large counts.
+/// `⌈count × per_mille ÷ 1000⌉` in integers: a float would miss the rank of large counts.
 fn rank(count: u64, per_mille: u64) -> u64 {
     let exact = (u128::from(count) * u128::from(per_mille)).div_ceil(1_000);
     u64::try_from(exact).expect("at most the count")

@@ -23,7 +23,7 @@ pub(super) fn count(n: u64) -> String {
     let digits = n.to_string();
     let mut shown = String::with_capacity(digits.len() + digits.len() / 3);
     for (place, digit) in digits.chars().enumerate() {
-        if place > 0 && (digits.len() - place) % 3 == 0 {
+        if place > 0 && (digits.len() - place).is_multiple_of(3) {
             shown.push(',');
         }
         shown.push(digit);
@@ -50,10 +50,7 @@ pub(super) fn rate(per_second: f64) -> String {
 
 /// `1.50` is `1.5` and `2.0` is `2`.
 fn trimmed(decimal: String) -> String {
-    match decimal.contains('.') {
-        true => decimal.trim_end_matches('0').trim_end_matches('.').into(),
-        false => decimal,
-    }
+    if decimal.contains('.') { decimal.trim_end_matches('0').trim_end_matches('.').into() } else { decimal }
 }
 
 /// A share as a percentage with one decimal. What is not nothing never shows as 0 %, what is not all never as 100 %.

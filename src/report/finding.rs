@@ -18,6 +18,9 @@ const CONCENTRATION_MATERIAL: f64 = 0.5;
 const NAME_CELLS: usize = 48;
 const REASON_CELLS: usize = 400;
 
+/// What a rule has to say of a report, if anything.
+type Say = fn(&Report) -> Option<String>;
+
 /// Which rule made a finding, in the order of precedence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Rule {
@@ -47,7 +50,7 @@ pub struct Finding {
 impl Report {
     /// At most three findings, the most important first. Rules that find nothing to say give way to later ones.
     pub fn findings(&self) -> Vec<Finding> {
-        let rules: [(Rule, fn(&Self) -> Option<String>); 6] = [
+        let rules: [(Rule, Say); 6] = [
             (Rule::Invalid, invalid),
             (Rule::Dropped, dropped),
             (Rule::Tail, tail),

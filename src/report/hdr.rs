@@ -1,4 +1,4 @@
-//! Interval logs that the HdrHistogram tools read: one histogram per run, operation and phase.
+//! Interval logs that the `HdrHistogram` tools read: one histogram per run, operation and phase.
 
 use std::io;
 use std::time::Duration;

@@ -17,6 +17,7 @@ mod series;
 mod summary;
 mod tally;
 mod text;
+mod total;
 
 use serde::{Deserialize, Serialize};
 

@@ -114,11 +114,11 @@ pub(super) struct Answers {
 }
 
 impl Answers {
-    pub(super) fn of(&self, answer: KmsAnswer) -> u64 {
+    pub(super) fn of(self, answer: KmsAnswer) -> u64 {
         self.by_answer[answer as usize]
     }
 
-    pub(super) fn calls(&self) -> u64 {
+    pub(super) fn calls(self) -> u64 {
         self.by_answer.iter().fold(0, |sum, n| sum.saturating_add(*n))
     }
 

@@ -85,7 +85,7 @@ impl Report {
 
     fn foot(&self, out: &mut String, style: Style) {
         let covered = "Percentiles cover every request that started, failed ones with the time they took; dropped \
-                       ones took none and are counted apart. Completed: what ended well within the measured time.";
+                       ones took none and are counted apart. Completed are the successes that ended in the measured time.";
         wrapped(out, covered, "", style, Tone::Faint);
         for note in &self.notes {
             wrapped(out, &figure::name(note, usize::MAX), "Note: ", style, Tone::Faint);
@@ -195,7 +195,7 @@ fn span(percentiles: &Percentiles, pick: fn(&Percentiles) -> u64) -> Cell {
 fn hit_ratio(ratio: f64) -> String {
     match ratio {
         n if n > 0.0 && n < 0.0005 => "<0.001".into(),
-        n if n < 1.0 && n >= 0.9995 => ">0.999".into(),
+        n if (0.9995..1.0).contains(&n) => ">0.999".into(),
         n => format!("{n:.3}"),
     }
 }
