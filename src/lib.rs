@@ -15,3 +15,5 @@ pub mod kms;
 pub mod cache;
 /// What arrives and when: scenario files, arrivals, the population, traces.
 pub mod workload;
+/// Recorder, summary and rendering: what a run says.
+pub mod report;
