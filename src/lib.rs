@@ -13,5 +13,7 @@ pub mod request;
 pub mod kms;
 /// The data-key cache: who may use a key again, who waits for whom, where keys are kept.
 pub mod cache;
+/// Every decision about one request and one KMS fetch, as machines that are told the time.
+pub mod pipeline;
 /// What arrives and when: scenario files, arrivals, the population, traces.
 pub mod workload;
