@@ -17,3 +17,7 @@ pub mod cache;
 pub mod pipeline;
 /// What arrives and when: scenario files, arrivals, the population, traces.
 pub mod workload;
+/// From a scenario to the parts that a run is made of.
+pub mod rig;
+/// A run in virtual time.
+pub mod sim;

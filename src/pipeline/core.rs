@@ -105,6 +105,11 @@ impl<C: Cache> Core<C> {
         self
     }
 
+    /// How many machines send.
+    pub fn hosts(&self) -> u32 {
+        u32::try_from(self.clients.len()).expect("it was made from a u32")
+    }
+
     /// The settings.
     pub fn settings(&self) -> &Settings {
         &self.settings
