@@ -35,6 +35,10 @@ pub struct Options {
     pub quota: Option<u64>,
     /// Most requests in flight.
     pub in_flight_max: usize,
+    /// A closed loop: so many clients, each of which sends its next request when the last one has ended; then due times are
+    /// not those of the schedule. None: the open loop of the scenario. A closed loop hides the delay that requests would
+    /// have met which it did not send.
+    pub concurrency: Option<u32>,
     /// Whether requests that have their keys are finished at once, which is faster and gives the same rows.
     pub run_ahead: bool,
     /// Sealing and opening, one layer.
@@ -48,6 +52,7 @@ impl Default for Options {
         Self {
             quota: None,
             in_flight_max: IN_FLIGHT_MAX_DEFAULT,
+            concurrency: None,
             run_ahead: true,
             crypto: CRYPTO_COST,
             store: STORE_COST,
@@ -134,7 +139,9 @@ where
         next_handle: FIRST_NEW_HANDLE,
         layers: if mode == SseMode::DsseKms { 2 } else { 1 },
         service_side: is_service_side(mode),
-        options: *options,
+        // A client learns of an end when it comes.
+        options: Options { run_ahead: options.run_ahead && options.concurrency.is_none(), ..*options },
+        idle: options.concurrency.unwrap_or(0),
         s3: S3Times::new(scenario),
         stalls: Stalls::new(scenario),
         queue: EventQueue::new(),
@@ -199,6 +206,8 @@ struct Simulation<'s, C: Cache, S> {
     layers: u64,
     service_side: bool,
     options: Options,
+    /// Of a closed loop, the clients that wait for nothing.
+    idle: u32,
     s3: S3Times,
     stalls: Stalls,
     queue: EventQueue<Event>,
@@ -236,13 +245,18 @@ where
         if let Some(every) = scenario.fleet.restart_every {
             self.queue.push(measured_from + every, Event::Restart(0, every));
         }
-        for arrival in arrivals {
-            while self.next_event().is_some_and(|at| at <= arrival.due) {
-                self.turn(true);
+        match self.options.concurrency {
+            None => {
+                for arrival in arrivals {
+                    while self.next_event().is_some_and(|at| at <= arrival.due) {
+                        self.turn(true);
+                    }
+                    last_due = arrival.due;
+                    self.requests += 1;
+                    self.arrive(&arrival, &placement);
+                }
             }
-            last_due = arrival.due;
-            self.requests += 1;
-            self.arrive(&arrival, &placement);
+            Some(_) => last_due = self.closed_loop(scenario, end, &placement),
         }
         while self.next_event().is_some() {
             self.turn(false);
@@ -256,6 +270,38 @@ where
             quota_per_s: self.kms.quota_per_s,
             cache: self.core.metrics(),
             note: self.kms.note,
+        }
+    }
+
+    /// Sends what the schedule has, but when a client is idle. Gives when the last request was sent.
+    fn closed_loop(
+        &mut self,
+        scenario: &Scenario,
+        end: Option<Timestamp>,
+        placement: &Placement,
+    ) -> Timestamp {
+        let endless = Stop::Operations(u64::MAX);
+        let mut left = match scenario.stop {
+            Stop::Operations(count) => count,
+            Stop::Duration(_) => u64::MAX,
+        };
+        let mut arrivals = Arrivals::new(&Scenario { stop: endless, ..scenario.clone() });
+        let mut now = Timestamp::ZERO;
+        loop {
+            while self.idle > 0 && left > 0 && end.is_none_or(|end| now < end) {
+                let Some(arrival) = arrivals.next() else { return now };
+                self.idle -= 1;
+                left -= 1;
+                self.requests += 1;
+                self.arrive(&Arrival { due: now, ..arrival }, placement);
+            }
+            match self.next_event() {
+                Some(at) if left > 0 && end.is_none_or(|end| at < end) => {
+                    now = at;
+                    self.turn(true);
+                }
+                _ => return now,
+            }
         }
     }
 
@@ -407,6 +453,7 @@ where
                     if ahead {
                         self.ahead.push(outcome.finished);
                     }
+                    self.idle += u32::from(self.options.concurrency.is_some());
                     self.ended = self.ended.max(outcome.finished);
                     return self.sink.outcome(&outcome);
                 }
