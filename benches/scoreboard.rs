@@ -17,6 +17,8 @@ mod kms;
 mod cache;
 #[path = "scoreboard/workload.rs"]
 mod workload;
+#[path = "scoreboard/sim.rs"]
+mod sim;
 
 use board::Board;
 use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
@@ -46,5 +48,6 @@ fn main() {
     kms::run(&mut board);
     cache::run(&mut board);
     workload::run(&mut board);
+    sim::run(&mut board);
     board.finish();
 }

@@ -19,11 +19,11 @@ pub struct Cost {
 }
 
 /// Sealing or opening in one layer: 2 µs for header and derivation, then 10 GB/s. An assumption after measurements with
-/// aws-lc-rs on one core with AVX-512: 9.7 GB/s at 16 KiB, 10.6 GB/s at 1 MiB (docs/SOURCES.md, sim).
+/// aws-lc-rs on one core with AVX-512: 9.7 GB/s at 16 KiB, 10.6 GB/s at 1 MiB (docs/SOURCES.md, rig).
 pub const CRYPTO_COST: Cost = Cost { fixed: Span::from_micros(2), picos_per_byte: 100 };
 
 /// A store in memory: 1 µs for the look-up, then 20 GB/s. An assumption after measurements of copies larger than the
-/// caches: 18 GB/s at 8 MiB (docs/SOURCES.md, sim).
+/// caches: 18 GB/s at 8 MiB (docs/SOURCES.md, rig).
 pub const STORE_COST: Cost = Cost { fixed: Span::from_micros(1), picos_per_byte: 50 };
 
 impl Cost {
@@ -72,7 +72,7 @@ impl Stalls {
 /// standard reads (60 ms against 47 ms measured) and meets the p99.
 ///
 /// Source: lognormal fits of cdouglas/endive to published measurements (2025); throughput per request: S3 performance
-/// guide (docs/SOURCES.md, sim).
+/// guide (docs/SOURCES.md, rig).
 #[derive(Clone, Debug)]
 pub struct S3Times {
     model: Option<Fit>,
