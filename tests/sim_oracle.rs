@@ -192,8 +192,9 @@ fn after_a_key_is_disabled_cached_keys_serve_no_longer_than_their_age() {
             .unwrap();
         let bound = disabled_at + Span::from_seconds(age);
         assert!(last > disabled_at && last <= bound, "{mode}: {last}, bound {bound}");
-        // The bound is nearly reached: with 3,000 requests a second some key was fetched in the last 100 ms.
-        assert!(bound.since(last) < Span::from_millis(100), "{mode}: {last}");
+        // The bound is nearly reached: keys that were fetched together are fetched anew together, an age later, so that
+        // the latest before the disabling may be some way back.
+        assert!(bound.since(last) < Span::from_millis(250), "{mode}: {last}");
     }
 }
 
