@@ -78,8 +78,12 @@ pub const fn calls(operation: Operation, mode: SseMode, warm: bool) -> u32 {
     if warm && is_cached(mode) {
         return 0;
     }
-    let needs = needs(operation, mode).len() as u32;
-    if matches!(mode, SseMode::DsseKms) { needs * DSSE_CALLS_PER_NEED } else { needs }
+    let calls_per_need = if matches!(mode, SseMode::DsseKms) { DSSE_CALLS_PER_NEED } else { 1 };
+    match needs(operation, mode) {
+        [] => 0,
+        [_] => calls_per_need,
+        _ => 2 * calls_per_need,
+    }
 }
 
 /// What happens once the data keys are there, in order.
