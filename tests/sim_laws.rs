@@ -217,3 +217,70 @@ fn the_phases_are_parts_of_the_service_time() {
         }
     }
 }
+
+#[test]
+fn every_read_of_what_was_written_succeeds() {
+    let mut scenario = everything(3);
+    scenario.faults.clear();
+    scenario.kms.quota = None;
+    scenario.s3.prefix_limits = false;
+    // Longer than any PUT takes, retries aside, and there are none.
+    scenario.objects.visible_after = Span::from_seconds(1);
+    for mode in SseMode::ALL {
+        let (ledger, _) = simulate(&scenario, mode, &Options::default());
+        assert_eq!(ledger.ended(Ending::Succeeded), ledger.outcomes.len(), "{mode}");
+    }
+}
+
+#[test]
+fn what_is_written_stands_under_the_key_of_its_put() {
+    let mut scenario = alone(|mix| (mix.put_object, mix.get_object) = (1.0, 1.0), 100.0);
+    scenario.objects.count = 50;
+    scenario.stop = Stop::Operations(4_000);
+    let (ledger, _) = simulate(&scenario, SseMode::KmsCached, &Options::default());
+    let decrypts: Vec<_> = ledger.calls.iter().filter(|row| row.name == "Decrypt").collect();
+    // At first each object has a data key of its own. Once all are written anew, they stand under the one that the cache
+    // hands out: after the first seconds nothing is left to decrypt.
+    assert!((2..=51).contains(&decrypts.len()), "{}", decrypts.len());
+    let last = decrypts.iter().map(|row| row.sent.second()).max().unwrap();
+    assert!(last < 20, "{last} s of 40");
+    assert_eq!(ledger.calls.iter().filter(|row| row.name == "GenerateDataKey").count(), 1);
+}
+
+#[test]
+fn two_layers_take_twice_the_cryptography_of_one() {
+    let scenario = alone(|mix| mix.put_object = 1.0, 1.0);
+    let crypto = |mode| simulate(&scenario, mode, &Options::default()).0.outcomes[0].crypto;
+    assert_eq!(crypto(SseMode::DsseKms), crypto(SseMode::SseKms).saturating_mul(2));
+}
+
+#[test]
+fn values_that_a_room_refuses_are_named_as_in_the_scenario() {
+    let refused = |change: fn(&mut Scenario)| {
+        let mut scenario = Scenario::default();
+        change(&mut scenario);
+        scenario.validate().unwrap();
+        let mut ledger = Ledger::default();
+        s3seal::sim::run(&scenario, SseMode::SseKmsBucketKey, &Options::default(), &mut ledger)
+            .unwrap_err()
+            .to_string()
+    };
+    assert_eq!(
+        refused(|scenario| scenario.kms.quota = Some(1_000_000_000)),
+        "kms.quota is 1000000000: expected 1 to 268,435,456 units a second"
+    );
+    assert_eq!(
+        refused(|scenario| {
+            let (min, median) = (Span::ZERO, Span::from_millis(1));
+            scenario.kms.service_time = Some(s3seal::workload::ServiceTime { min, median, sigma: 4.0 });
+        }),
+        "kms.service_time.sigma is 4: expected 0 to 3"
+    );
+    assert_eq!(
+        refused(|scenario| scenario.objects.count = 1 << 40),
+        "objects.count is 1099511627776: expected at most 268,435,456 in this mode"
+    );
+    assert!(
+        refused(|scenario| scenario.kms.region = "mars".into()).starts_with("kms.region is mars: expected")
+    );
+}

@@ -28,6 +28,12 @@
 //!
 //! **What is deliberately absent.** No clock, no waiting, no bodies, no KMS, no random generator but the one in [`Core`]
 //! that spreads back-off.
+//!
+//! [`Core`]: crate::pipeline::Core
+//! [`Fetch`]: crate::pipeline::Fetch
+//! [`Request`]: crate::pipeline::Request
+//! [`Request::is_flying`]: crate::pipeline::Request::is_flying
+//! [`needs`]: crate::pipeline::needs
 
 mod need;
 mod job;

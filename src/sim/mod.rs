@@ -10,6 +10,10 @@
 //! and requests that ended earlier.
 //!
 //! **What is deliberately absent.** No clock, no thread, no key bytes, no map with an order of its own.
+//!
+//! [`Options::run_ahead`]: crate::sim::Options::run_ahead
+//! [`Sink`]: crate::sim::Sink
+//! [`run`]: crate::sim::run
 
 mod event_queue;
 mod object;
