@@ -277,8 +277,8 @@ fn values_that_a_room_refuses_are_named_as_in_the_scenario() {
         "kms.service_time.sigma is 4: expected 0 to 3"
     );
     assert_eq!(
-        refused(|scenario| scenario.objects.count = 1 << 40),
-        "objects.count is 1099511627776: expected at most 268,435,456 in this mode"
+        refused(|scenario| scenario.objects.count = 1 << 33),
+        "objects.count is 8589934592: expected at most 268,435,456 in this mode"
     );
     assert!(
         refused(|scenario| scenario.kms.region = "mars".into()).starts_with("kms.region is mars: expected")
