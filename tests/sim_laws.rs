@@ -234,16 +234,16 @@ fn every_read_of_what_was_written_succeeds() {
 
 #[test]
 fn what_is_written_stands_under_the_key_of_its_put() {
-    let mut scenario = alone(|mix| (mix.put_object, mix.get_object) = (1.0, 1.0), 100.0);
+    let mut scenario = alone(|mix| (mix.put_object, mix.get_object) = (30.0, 1.0), 100.0);
     scenario.objects.count = 50;
+    scenario.objects.popularity = s3seal::workload::Popularity::Uniform;
     scenario.stop = Stop::Operations(4_000);
     let (ledger, _) = simulate(&scenario, SseMode::KmsCached, &Options::default());
-    let decrypts: Vec<_> = ledger.calls.iter().filter(|row| row.name == "Decrypt").collect();
-    // At first each object has a data key of its own. Once all are written anew, they stand under the one that the cache
-    // hands out: after the first seconds nothing is left to decrypt.
-    assert!((2..=51).contains(&decrypts.len()), "{}", decrypts.len());
-    let last = decrypts.iter().map(|row| row.sent.second()).max().unwrap();
-    assert!(last < 20, "{last} s of 40");
+    let decrypts = ledger.calls.iter().filter(|row| row.name == "Decrypt").count();
+    // At first each object has a data key of its own; once written anew it stands under the one that the cache hands out.
+    // An object is read before its first write with probability 1/31: of 50, 1.6 with a deviation of 1.25; six of them,
+    // and the new key. If writes left nothing behind, nearly all 50 keys would be decrypted.
+    assert!((1..=10).contains(&decrypts), "{decrypts}");
     assert_eq!(ledger.calls.iter().filter(|row| row.name == "GenerateDataKey").count(), 1);
 }
 
