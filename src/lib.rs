@@ -13,7 +13,13 @@ pub mod request;
 pub mod kms;
 /// The data-key cache: who may use a key again, who waits for whom, where keys are kept.
 pub mod cache;
+/// Every decision about one request and one KMS fetch, as machines that are told the time.
+pub mod pipeline;
 /// What arrives and when: scenario files, arrivals, the population, traces.
 pub mod workload;
 /// Recorder, summary and rendering: what a run says.
 pub mod report;
+/// From a scenario to the parts that a run is made of.
+pub mod rig;
+/// A run in virtual time.
+pub mod sim;

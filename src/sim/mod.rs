@@ -1,0 +1,23 @@
+//! A run in virtual time: the machines of `pipeline` under an event queue. The same scenario gives the same rows.
+//!
+//! [`run`] takes a scenario and a mode, makes the population as handles without key bytes, and walks from event to event:
+//! nothing waits, so that an hour of traffic takes as long as its requests take to decide. Rows go to a [`Sink`] as they
+//! come about.
+//!
+//! **Running ahead.** Once a request has its keys, nothing that it still does touches what requests share. Unless told
+//! otherwise ([`Options::run_ahead`]) the simulator then finishes it at once instead of queueing each phase. The rows are the
+//! same, bit for bit (`tests/sim_laws.rs`); they only come in another order: a request's row may come before rows of calls
+//! and requests that ended earlier.
+//!
+//! **What is deliberately absent.** No clock, no thread, no key bytes, no map with an order of its own.
+//!
+//! [`Options::run_ahead`]: crate::sim::Options::run_ahead
+//! [`Sink`]: crate::sim::Sink
+//! [`run`]: crate::sim::run
+
+mod event_queue;
+mod object;
+mod slab;
+mod run;
+
+pub use run::{IN_FLIGHT_MAX_DEFAULT, Options, Run, Sink, run};

@@ -1,0 +1,136 @@
+//! What each object stands under: the population as its history wrote it, then what PUTs and deletes make of it.
+
+use crate::pipeline::{KeyHandle, Standing, is_cached};
+use crate::request::SseMode;
+use crate::units::Span;
+use crate::workload::{Population, Puts, Scenario};
+
+/// Not looked up yet: as the population says.
+const AS_WRITTEN: u64 = u64::MAX;
+const MISSING: u64 = u64::MAX - 1;
+
+/// Handles of keys that the run makes start here; those of the population lie below.
+pub(super) const FIRST_NEW_HANDLE: u64 = 1 << 62;
+
+/// Most objects whose keys are followed: 8 bytes each.
+pub(super) const OBJECTS_MAX: u64 = 1 << 28;
+
+/// The objects of a run.
+#[derive(Debug)]
+pub(super) struct Objects {
+    population: Population,
+    names: Names,
+    /// By object: handle, [`AS_WRITTEN`] or [`MISSING`]; empty when nothing about objects matters.
+    of_population: Vec<u64>,
+    /// The objects that the run makes, from `first_new` on.
+    made: Vec<u64>,
+    first_new: u64,
+}
+
+/// Which number of an existing object is the name of its key.
+#[derive(Clone, Copy, Debug)]
+enum Names {
+    /// None: no key is kept in this mode.
+    Nothing,
+    DataKeys,
+    BucketKeys(Span),
+}
+
+impl Objects {
+    /// The population of `scenario`; `first_new` is the first id of objects that the run makes.
+    pub(super) fn new(scenario: &Scenario, mode: SseMode, lifetime: Span, first_new: u64) -> Self {
+        let names = match mode {
+            SseMode::KmsCached => Names::DataKeys,
+            SseMode::SseKmsBucketKey => Names::BucketKeys(lifetime),
+            _ => Names::Nothing,
+        };
+        let followed = is_cached(mode) || scenario.objects.puts == Puts::New;
+        let count = if followed { scenario.objects.count } else { 0 };
+        Self {
+            population: Population::new(scenario),
+            names,
+            of_population: vec![
+                AS_WRITTEN;
+                usize::try_from(count).expect("the scenario was held against the limit")
+            ],
+            made: Vec::new(),
+            first_new,
+        }
+    }
+
+    /// Whether writes and deletes change what later requests meet.
+    #[inline]
+    pub(super) fn are_followed(&self) -> bool {
+        !self.of_population.is_empty()
+    }
+
+    /// What `object` stands under now.
+    #[inline]
+    pub(super) fn standing(&mut self, object: u64) -> Standing {
+        if !self.are_followed() {
+            return Standing::Under(KeyHandle(0));
+        }
+        match self.slot(object).map_or(MISSING, |slot| *slot) {
+            MISSING => Standing::Missing,
+            AS_WRITTEN => {
+                let handle = self.written(object);
+                if let Some(slot) = self.slot(object) {
+                    *slot = handle;
+                }
+                Standing::Under(KeyHandle(handle))
+            }
+            handle => Standing::Under(KeyHandle(handle)),
+        }
+    }
+
+    /// `object` now stands under `handle`, or is gone.
+    pub(super) fn change(&mut self, object: u64, handle: Option<KeyHandle>) {
+        let value = handle.map_or(MISSING, |handle| handle.0);
+        if let Some(made) = object.checked_sub(self.first_new) {
+            let made = usize::try_from(made).expect("ids of new objects are dense");
+            if made >= self.made.len() {
+                self.made.resize(made + 1, MISSING);
+            }
+        }
+        // Targets of uploads and copies lie between, and nobody reads them.
+        if let Some(slot) = self.slot(object) {
+            *slot = value;
+        }
+    }
+
+    fn slot(&mut self, object: u64) -> Option<&mut u64> {
+        let list = if object >= self.first_new { &mut self.made } else { &mut self.of_population };
+        let first = if object >= self.first_new { self.first_new } else { 0 };
+        list.get_mut(usize::try_from(object - first).ok()?)
+    }
+
+    fn written(&self, object: u64) -> u64 {
+        let existing = || self.population.object(object);
+        match self.names {
+            Names::Nothing => 0,
+            Names::DataKeys => existing().data_key,
+            Names::BucketKeys(lifetime) => self.population.bucket_key_generation(&existing(), lifetime),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn objects_stand_under_what_wrote_them_last() {
+        let mut scenario = Scenario::default();
+        scenario.objects.puts = Puts::New;
+        let mut objects = Objects::new(&scenario, SseMode::KmsCached, Span::ZERO, 20_000);
+        let data_key = Population::new(&scenario).object(7).data_key;
+        assert_eq!(objects.standing(7), Standing::Under(KeyHandle(data_key)));
+        objects.change(7, Some(KeyHandle(9)));
+        assert_eq!(objects.standing(7), Standing::Under(KeyHandle(9)));
+        objects.change(7, None);
+        assert_eq!((objects.standing(7), objects.standing(20_003)), (Standing::Missing, Standing::Missing));
+        objects.change(20_003, Some(KeyHandle(4)));
+        assert_eq!(objects.standing(20_003), Standing::Under(KeyHandle(4)));
+        assert_eq!(objects.standing(20_002), Standing::Missing);
+    }
+}

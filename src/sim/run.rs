@@ -1,0 +1,553 @@
+//! The run: arrivals and events in one order, from the first due time to the last row.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use super::event_queue::EventQueue;
+use super::object::{FIRST_NEW_HANDLE, OBJECTS_MAX, Objects};
+use super::slab::{Place, Slab};
+use crate::cache::{self, Cache, Failure, Local, Metrics, Off};
+use crate::kms::{self, Answer};
+use crate::pipeline::{
+    Action, Call, Core, Fetch, FetchAction, FetchInput, Input, KeyHandle, Need, Parking, Phase, Reply,
+    Request, Standing, Tally, Woken, failure_of, is_cached, is_service_side,
+};
+use crate::request::{KmsCall, Operation, Outcome, SseMode};
+use crate::rig::{self, CRYPTO_COST, Cost, Kms, RigError, S3Times, STORE_COST, Stalls};
+use crate::units::{Span, Stream, Timestamp};
+use crate::workload::{Arrival, Arrivals, FleetStart, Naming, Placement, Puts, Scenario, Stop};
+
+/// Most requests in flight when nothing else is asked: what is due beyond it is dropped and counted. An assumption, in
+/// the order of the sockets that a few large machines keep open.
+pub const IN_FLIGHT_MAX_DEFAULT: usize = 100_000;
+
+/// Takes the rows of a run.
+pub trait Sink {
+    /// A request has ended. Warm-up included: it is due before [`Run::measured_from`].
+    fn outcome(&mut self, row: &Outcome);
+    /// A KMS call has ended.
+    fn kms_call(&mut self, row: &KmsCall);
+}
+
+/// What a run does beyond its scenario.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Options {
+    /// KMS quota in place of the scenario's.
+    pub quota: Option<u64>,
+    /// Most requests in flight.
+    pub in_flight_max: usize,
+    /// A closed loop: so many clients, each of which sends its next request when the last one has ended; then due times are
+    /// not those of the schedule. None: the open loop of the scenario. A closed loop hides the delay that requests would
+    /// have met which it did not send.
+    pub concurrency: Option<u32>,
+    /// Whether requests that have their keys are finished at once, which is faster and gives the same rows.
+    pub run_ahead: bool,
+    /// Sealing and opening, one layer.
+    pub crypto: Cost,
+    /// The store.
+    pub store: Cost,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            quota: None,
+            in_flight_max: IN_FLIGHT_MAX_DEFAULT,
+            concurrency: None,
+            run_ahead: true,
+            crypto: CRYPTO_COST,
+            store: STORE_COST,
+        }
+    }
+}
+
+/// What is known after a run beside its rows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Run {
+    /// The start of the measured part.
+    pub measured_from: Timestamp,
+    /// Its end by the schedule; of a run of so many operations, the due time of the last.
+    pub measured_until: Timestamp,
+    /// When the last request ended.
+    pub ended: Timestamp,
+    /// Requests, dropped ones included.
+    pub requests: u64,
+    /// Calls that KMS was sent.
+    pub kms_calls: u64,
+    /// Quota in calls per second.
+    pub quota_per_s: u32,
+    /// What the caches counted.
+    pub cache: Metrics,
+    /// What the reader should be told about the quota.
+    pub note: Option<String>,
+}
+
+/// Runs `scenario` in `mode` in virtual time. Rows go to `sink`.
+///
+/// # Errors
+/// [`RigError`] for values that the workload allows and another room refuses, and beyond 2²⁸ objects whose keys would have
+/// to be followed.
+pub fn run(
+    scenario: &Scenario,
+    mode: SseMode,
+    options: &Options,
+    sink: &mut impl Sink,
+) -> Result<Run, RigError> {
+    if is_cached(mode) {
+        run_with(scenario, mode, options, sink, |rules, generations| Ok(Local::new(rules, generations)))
+    } else {
+        run_with(scenario, mode, options, sink, |rules, generations| Ok(Off::new(rules, generations)))
+    }
+}
+
+fn run_with<C, S>(
+    scenario: &Scenario,
+    mode: SseMode,
+    options: &Options,
+    sink: &mut S,
+    make: impl Fn(cache::Rules, std::sync::Arc<cache::Generations>) -> Result<C, cache::ConfigError> + Copy,
+) -> Result<Run, RigError>
+where
+    C: Cache<Key = KeyHandle, Material = KeyHandle>,
+    S: Sink,
+{
+    let followed = is_cached(mode) || scenario.objects.puts == Puts::New;
+    if followed && scenario.objects.count > OBJECTS_MAX {
+        let (field, value) = ("objects.count".into(), scenario.objects.count.to_string());
+        return Err(RigError { field, value, expected: "at most 268,435,456 in this mode".into() });
+    }
+    let naming = Naming::new(scenario);
+    let directory = rig::directory(scenario, &naming)?;
+    let settings = rig::settings(scenario, mode);
+    let kms = rig::kms(scenario, mode, options.quota, &directory)?;
+    let (seal, open) = rig::rules(scenario, mode)?;
+    let hosts = scenario.fleet.hosts;
+    let caches = (0..Core::<C>::caches(mode, hosts))
+        .map(|_| cache::Core::new(seal.clone(), open.clone(), make))
+        .collect::<Result<Vec<_>, _>>()
+        .expect("rules that were accepted make a cache");
+    let mut core = Core::new(settings, hosts, caches, directory, scenario.seed(), 0)?;
+    if scenario.s3.prefix_limits {
+        core = core.with_prefix_limits();
+    }
+    let arrivals = Arrivals::new(scenario);
+    let simulation = Simulation {
+        objects: Objects::new(scenario, mode, settings.bucket_key.lifetime, arrivals.fixed_objects()),
+        core,
+        kms_stream: scenario.seed().stream("kms", 0),
+        kms,
+        kms_calls: 0,
+        next_handle: FIRST_NEW_HANDLE,
+        layers: if mode == SseMode::DsseKms { 2 } else { 1 },
+        service_side: is_service_side(mode),
+        // A client learns of an end when it comes.
+        options: Options { run_ahead: options.run_ahead && options.concurrency.is_none(), ..*options },
+        idle: options.concurrency.unwrap_or(0),
+        s3: S3Times::new(scenario),
+        stalls: Stalls::new(scenario),
+        queue: EventQueue::new(),
+        running: Slab::new(),
+        fetches: Slab::new(),
+        parked: BTreeMap::new(),
+        deadlines: VecDeque::new(),
+        ahead: Vec::new(),
+        actions: Vec::new(),
+        fetch_actions: Vec::new(),
+        ended: Timestamp::ZERO,
+        requests: 0,
+        sink,
+    };
+    Ok(simulation.run(scenario, arrivals))
+}
+
+/// A request and what the driver knows of it.
+#[derive(Debug)]
+struct Running {
+    request: Request<KeyHandle>,
+    /// Its number in the schedule.
+    index: u64,
+    object: u64,
+    /// Times that S3 served it.
+    serves: u32,
+}
+
+/// What a phase changes when it is done.
+#[derive(Clone, Copy, Debug)]
+struct Effect {
+    object: u64,
+    /// Under which key the object then stands; none: it is gone.
+    handle: Option<KeyHandle>,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Event {
+    /// An effect of a request that has run ahead.
+    Changed(Effect),
+    /// A phase is done, with its effect.
+    Completed(Place, Span, Option<Effect>),
+    /// A request has waited.
+    Go(Place),
+    /// A fetch has waited.
+    FetchGo(Place),
+    /// KMS answered.
+    Replied(Place, Result<KeyHandle, Failure>, bool),
+    /// A host starts anew; so does the next one an interval later.
+    Restart(u32, Span),
+    /// All hosts start anew.
+    ColdStart,
+}
+
+struct Simulation<'s, C: Cache, S> {
+    core: Core<C>,
+    objects: Objects,
+    kms: Kms,
+    kms_stream: Stream,
+    kms_calls: u64,
+    next_handle: u64,
+    layers: u64,
+    service_side: bool,
+    options: Options,
+    /// Of a closed loop, the clients that wait for nothing.
+    idle: u32,
+    s3: S3Times,
+    stalls: Stalls,
+    queue: EventQueue<Event>,
+    running: Slab<Running>,
+    fetches: Slab<Fetch>,
+    /// In order of arrival.
+    parked: BTreeMap<Parking, Vec<Place>>,
+    /// In order of time, since every wait is equally long.
+    deadlines: VecDeque<(Timestamp, Place, Parking)>,
+    /// When requests end that have run ahead; some may have ended already.
+    ahead: Vec<Timestamp>,
+    actions: Vec<Action<KeyHandle>>,
+    fetch_actions: Vec<FetchAction<KeyHandle>>,
+    ended: Timestamp,
+    requests: u64,
+    sink: &'s mut S,
+}
+
+impl<C, S> Simulation<'_, C, S>
+where
+    C: Cache<Key = KeyHandle, Material = KeyHandle>,
+    S: Sink,
+{
+    fn run(mut self, scenario: &Scenario, arrivals: Arrivals) -> Run {
+        let placement = Placement::new(scenario);
+        let measured_from = arrivals.measured_from();
+        let mut last_due = measured_from;
+        if scenario.fleet.start == FleetStart::Cold {
+            self.queue.push(measured_from, Event::ColdStart);
+        }
+        let end = match scenario.stop {
+            Stop::Duration(duration) => Some(measured_from + duration),
+            Stop::Operations(_) => None,
+        };
+        if let Some(every) = scenario.fleet.restart_every {
+            self.queue.push(measured_from + every, Event::Restart(0, every));
+        }
+        match self.options.concurrency {
+            None => {
+                for arrival in arrivals {
+                    while self.next_event().is_some_and(|at| at <= arrival.due) {
+                        self.turn(true);
+                    }
+                    last_due = arrival.due;
+                    self.requests += 1;
+                    self.arrive(&arrival, &placement);
+                }
+            }
+            Some(_) => last_due = self.closed_loop(scenario, end, &placement),
+        }
+        while self.next_event().is_some() {
+            self.turn(false);
+        }
+        Run {
+            measured_from,
+            measured_until: end.unwrap_or(last_due),
+            ended: self.ended,
+            requests: self.requests,
+            kms_calls: self.kms_calls,
+            quota_per_s: self.kms.quota_per_s,
+            cache: self.core.metrics(),
+            note: self.kms.note,
+        }
+    }
+
+    /// Sends what the schedule has, but when a client is idle. Gives when the last request was sent.
+    fn closed_loop(
+        &mut self,
+        scenario: &Scenario,
+        end: Option<Timestamp>,
+        placement: &Placement,
+    ) -> Timestamp {
+        let endless = Stop::Operations(u64::MAX);
+        let mut left = match scenario.stop {
+            Stop::Operations(count) => count,
+            Stop::Duration(_) => u64::MAX,
+        };
+        let mut arrivals = Arrivals::new(&Scenario { stop: endless, ..scenario.clone() });
+        let mut now = Timestamp::ZERO;
+        loop {
+            while self.idle > 0 && left > 0 && end.is_none_or(|end| now < end) {
+                let Some(arrival) = arrivals.next() else { return now };
+                self.idle -= 1;
+                left -= 1;
+                self.requests += 1;
+                self.arrive(&Arrival { due: now, ..arrival }, placement);
+            }
+            match self.next_event() {
+                Some(at) if left > 0 && end.is_none_or(|end| at < end) => {
+                    now = at;
+                    self.turn(true);
+                }
+                _ => return now,
+            }
+        }
+    }
+
+    fn arrive(&mut self, arrival: &Arrival, placement: &Placement) {
+        let job = rig::job(arrival, placement, self.core.hosts());
+        let now = arrival.due;
+        if self.is_full(now) {
+            return self.sink.outcome(&job.dropped(now));
+        }
+        let running =
+            Running { request: Request::new(job), index: arrival.index, object: arrival.object, serves: 0 };
+        self.go(running, now);
+    }
+
+    /// Whether no request may start at `now`.
+    fn is_full(&mut self, now: Timestamp) -> bool {
+        let most = self.options.in_flight_max;
+        if self.running.len() + self.ahead.len() < most {
+            return false;
+        }
+        self.ahead.retain(|finished| *finished > now);
+        self.running.len() + self.ahead.len() >= most
+    }
+
+    fn next_event(&self) -> Option<Timestamp> {
+        let deadline = self.deadlines.front().map(|(at, ..)| *at);
+        match (self.queue.next_at(), deadline) {
+            (Some(event), Some(deadline)) => Some(event.min(deadline)),
+            (event, deadline) => event.or(deadline),
+        }
+    }
+
+    /// The next event; `arriving` while arrivals are left.
+    fn turn(&mut self, arriving: bool) {
+        // An answer at the very deadline still counts.
+        let deadline = self.deadlines.front().map(|(at, ..)| *at);
+        if let Some(at) = deadline
+            && self.queue.next_at().is_none_or(|event| at < event)
+        {
+            return self.expire();
+        }
+        let Some((now, event)) = self.queue.pop() else { return };
+        match event {
+            Event::Changed(effect) => self.objects.change(effect.object, effect.handle),
+            Event::Completed(place, took, effect) => {
+                if let Some(effect) = effect {
+                    self.objects.change(effect.object, effect.handle);
+                }
+                let running = self.running.take(place).expect("a busy request stays");
+                self.drive(running, Input::Completed { took }, now);
+            }
+            Event::Go(place) => {
+                let running = self.running.take(place).expect("a waiting request stays");
+                self.go(running, now);
+            }
+            Event::FetchGo(place) => self.fetch(place, FetchInput::Go, now),
+            Event::Replied(place, result, billed) => {
+                self.fetch(place, FetchInput::Reply(Reply { result, billed }), now);
+            }
+            Event::Restart(host, every) => {
+                self.core.restart(host, now);
+                if arriving {
+                    let next = (host + 1) % self.core.hosts();
+                    self.queue.push(now + every, Event::Restart(next, every));
+                }
+            }
+            Event::ColdStart => (0..self.core.hosts()).for_each(|host| self.core.restart(host, now)),
+        }
+    }
+
+    fn expire(&mut self) {
+        let Some((now, place, parking)) = self.deadlines.pop_front() else { return };
+        let Some(parked) = self.parked.get_mut(&parking) else { return };
+        let Some(at) = parked.iter().position(|parked| *parked == place) else { return };
+        parked.remove(at);
+        if parked.is_empty() {
+            self.parked.remove(&parking);
+        }
+        if let Some(running) = self.running.take(place) {
+            self.drive(running, Input::Expired, now);
+        }
+    }
+
+    fn go(&mut self, running: Running, now: Timestamp) {
+        let reads = matches!(
+            running.request.job().operation,
+            Operation::GetObject | Operation::GetObjectRange | Operation::HeadObject | Operation::CopyObject
+        );
+        let standing =
+            if reads { self.objects.standing(running.object) } else { Standing::Under(KeyHandle(0)) };
+        self.drive(running, Input::Go(standing), now);
+    }
+
+    /// Feeds a request until it waits for something or is over.
+    fn drive(&mut self, mut running: Running, mut input: Input<KeyHandle>, mut now: Timestamp) {
+        let mut ahead = false;
+        loop {
+            let mut actions = std::mem::take(&mut self.actions);
+            running.request.step(&mut self.core, input, now, &mut actions);
+            let mut own = None;
+            for action in actions.drain(..) {
+                match action {
+                    Action::Spawn(fetch) => {
+                        let place = self.fetches.insert(fetch);
+                        self.fetch(place, FetchInput::Go, now);
+                    }
+                    action => own = Some(action),
+                }
+            }
+            self.actions = actions;
+            match own.expect("a step says what the request does next") {
+                Action::Do { phase, operation, bytes, key } => {
+                    let took = self.time(phase, operation, bytes, &mut running, now);
+                    let done = now + took;
+                    let effect = self.effect(phase, operation, key, &running);
+                    ahead |= self.options.run_ahead && running.request.is_settled();
+                    if !ahead && took > Span::ZERO {
+                        let index = running.index;
+                        let place = self.running.insert(running);
+                        let event = Event::Completed(place, took, effect);
+                        match effect {
+                            Some(_) => self.queue.push_effect(done, index, event),
+                            None => self.queue.push(done, event),
+                        }
+                        return;
+                    }
+                    if let Some(effect) = effect {
+                        if ahead {
+                            self.queue.push_effect(done, running.index, Event::Changed(effect));
+                        } else {
+                            self.objects.change(effect.object, effect.handle);
+                        }
+                    }
+                    now = done;
+                    input = Input::Completed { took };
+                }
+                Action::Park(parking, deadline) => {
+                    let place = self.running.insert(running);
+                    self.parked.entry(parking).or_default().push(place);
+                    debug_assert!(self.deadlines.back().is_none_or(|(last, ..)| *last <= deadline));
+                    self.deadlines.push_back((deadline, place, parking));
+                    return;
+                }
+                Action::WaitUntil(at) => {
+                    let place = self.running.insert(running);
+                    return self.queue.push(at, Event::Go(place));
+                }
+                Action::Done(outcome) => {
+                    if ahead {
+                        self.ahead.push(outcome.finished);
+                    }
+                    self.idle += u32::from(self.options.concurrency.is_some());
+                    self.ended = self.ended.max(outcome.finished);
+                    return self.sink.outcome(&outcome);
+                }
+                Action::Spawn(_) => unreachable!("spawned above"),
+            }
+        }
+    }
+
+    fn time(
+        &self,
+        phase: Phase,
+        operation: Operation,
+        bytes: u64,
+        running: &mut Running,
+        now: Timestamp,
+    ) -> Span {
+        match phase {
+            Phase::Seal | Phase::Open => self.options.crypto.of(bytes).saturating_mul(self.layers),
+            Phase::Read | Phase::Write => self.stalls.wait(now) + self.options.store.of(bytes),
+            Phase::Touch => self.stalls.wait(now) + self.options.store.of(0),
+            Phase::Serve => {
+                running.serves += 1;
+                self.s3.of(running.index, running.serves, operation, bytes)
+            }
+        }
+    }
+
+    fn effect(
+        &self,
+        phase: Phase,
+        operation: Operation,
+        key: Option<KeyHandle>,
+        running: &Running,
+    ) -> Option<Effect> {
+        if !self.objects.are_followed() {
+            return None;
+        }
+        let object = running.object;
+        match (phase, operation) {
+            (Phase::Write, Operation::PutObject) => {
+                Some(Effect { object, handle: Some(key.unwrap_or(KeyHandle(0))) })
+            }
+            (Phase::Touch, Operation::DeleteObject) => Some(Effect { object, handle: None }),
+            _ => None,
+        }
+    }
+
+    fn fetch(&mut self, place: Place, input: FetchInput<KeyHandle>, now: Timestamp) {
+        let mut actions = std::mem::take(&mut self.fetch_actions);
+        let fetch = self.fetches.at(place).expect("a fetch stays until it lands");
+        fetch.step(&mut self.core, input, now, &mut actions);
+        let mut wake = None;
+        for action in actions.drain(..) {
+            match action {
+                FetchAction::Call(call) => self.call(place, &call, now),
+                FetchAction::WaitUntil(at) => self.queue.push(at, Event::FetchGo(place)),
+                FetchAction::Called(row) => self.sink.kms_call(&row),
+                FetchAction::Wake(parking, woken, tally) => wake = Some((parking, woken, tally)),
+            }
+        }
+        self.fetch_actions = actions;
+        if let Some((parking, woken, tally)) = wake {
+            self.fetches.take(place);
+            self.wake(parking, &woken, tally, now);
+        }
+    }
+
+    fn wake(&mut self, parking: Parking, woken: &Woken<KeyHandle>, tally: Tally, now: Timestamp) {
+        for place in self.parked.remove(&parking).unwrap_or_default() {
+            if let Some(running) = self.running.take(place) {
+                self.drive(running, Input::Landed(woken.clone(), tally), now);
+            }
+        }
+    }
+
+    fn call(&mut self, place: Place, call: &Call, now: Timestamp) {
+        let operation = match call.need {
+            Need::Generate => kms::Operation::GenerateDataKey,
+            // Scenarios do not rotate keys: there is one material.
+            Need::Decrypt | Need::DecryptUpload => kms::Operation::Decrypt { material: 0, named: None },
+        };
+        let principal = &self.core.directory().principals[call.principal as usize];
+        let key = self.kms.keys[call.kms_key as usize];
+        let asked = kms::Call { via_s3: self.service_side, ..kms::Call::new(operation, key, principal) };
+        let reply = self.kms.model.call(&asked, now, &mut self.kms_stream);
+        self.kms_calls += 1;
+        let result = match reply.answer {
+            Answer::Granted(_) => Ok(call.handle.unwrap_or_else(|| {
+                self.next_handle += 1;
+                KeyHandle(self.next_handle)
+            })),
+            Answer::Throttled(throttled) => Err(Failure::Throttled { earliest: throttled.earliest }),
+            Answer::Failed(error) => Err(failure_of(&error)),
+        };
+        self.queue.push(reply.reply_at, Event::Replied(place, result, reply.billed));
+    }
+}
