@@ -17,6 +17,8 @@ mod kms;
 mod cache;
 #[path = "scoreboard/workload.rs"]
 mod workload;
+#[path = "scoreboard/report.rs"]
+mod report;
 
 use board::Board;
 use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
@@ -46,5 +48,6 @@ fn main() {
     kms::run(&mut board);
     cache::run(&mut board);
     workload::run(&mut board);
+    report::run(&mut board);
     board.finish();
 }

@@ -17,6 +17,8 @@ pub mod cache;
 pub mod pipeline;
 /// What arrives and when: scenario files, arrivals, the population, traces.
 pub mod workload;
+/// Recorder, summary and rendering: what a run says.
+pub mod report;
 /// From a scenario to the parts that a run is made of.
 pub mod rig;
 /// A run in virtual time.

@@ -11,9 +11,8 @@
 //!
 //! **What is deliberately absent.** No clock, no thread, no key bytes, no map with an order of its own.
 
-mod event_queue;
 mod object;
-mod slab;
 mod run;
 
-pub use run::{IN_FLIGHT_MAX_DEFAULT, Options, Run, Sink, run};
+pub use crate::report::Sink;
+pub use run::{IN_FLIGHT_MAX_DEFAULT, Options, Run, run};

@@ -1,0 +1,172 @@
+//! How a length of time is distributed: a histogram that exists only once there is something in it.
+
+use hdrhistogram::Histogram;
+use serde::{Deserialize, Serialize};
+
+use crate::units::Span;
+
+/// Decimal digits that a percentile keeps: three, so a percentile is at most 0.1 % above the true one.
+const DIGITS: u8 = 3;
+/// The histogram covers this much at first (216 KiB) and grows when more is recorded.
+const FIRST_REACH: Span = Span::from_seconds(64);
+
+/// A distribution of spans with three significant digits, mergeable without loss.
+///
+/// Zeros are counted apart, for they are common (a phase that did not occur, a simulation without lag) and need no
+/// histogram; the maximum is kept exactly. Counts saturate.
+///
+/// Source: `HdrHistogram`, hdrhistogram.org (docs/SOURCES.md).
+#[derive(Clone, Debug, Default)]
+pub struct Distribution {
+    zeros: u64,
+    max: u64,
+    spans: Option<Box<Histogram<u64>>>,
+}
+
+impl Distribution {
+    /// Counts `span`.
+    pub fn record(&mut self, span: Span) {
+        let nanos = span.as_nanos();
+        if nanos == 0 {
+            self.zeros = self.zeros.saturating_add(1);
+            return;
+        }
+        self.max = self.max.max(nanos);
+        let spans = self.spans.get_or_insert_with(|| Box::new(empty()));
+        if spans.record(nanos).is_err() {
+            // Only where usize is too narrow for the grown array; the maximum is exact all the same.
+            spans.saturating_record(nanos);
+        }
+    }
+
+    /// Adds what `other` counted; the order of merges makes no difference.
+    pub fn merge(&mut self, other: &Self) {
+        self.zeros = self.zeros.saturating_add(other.zeros);
+        self.max = self.max.max(other.max);
+        let Some(theirs) = &other.spans else { return };
+        match &mut self.spans {
+            Some(ours) => ours.add(theirs.as_ref()).expect("a growing histogram takes any value"),
+            None => self.spans = Some(theirs.clone()),
+        }
+    }
+
+    /// How many spans were counted.
+    pub fn count(&self) -> u64 {
+        self.zeros.saturating_add(self.spans.as_ref().map_or(0, |spans| spans.len()))
+    }
+
+    /// The figures of a report.
+    pub fn percentiles(&self) -> Percentiles {
+        let count = self.count();
+        let at = |per_mille| self.at(rank(count, per_mille));
+        Percentiles { count, p50: at(500), p90: at(900), p99: at(990), p999: at(999), max: self.max }
+    }
+
+    /// The whole distribution as one histogram of nanoseconds, the same whatever was merged in which order.
+    pub fn to_histogram(&self) -> Histogram<u64> {
+        let reach = self.max.max(FIRST_REACH.as_nanos());
+        let mut whole = Histogram::new_with_max(reach, DIGITS).expect("within the crate's bounds");
+        if let Some(spans) = &self.spans {
+            // Near u64::MAX a step ends above the maximum that it was made for: let it grow.
+            whole.auto(true);
+            whole.add(spans.as_ref()).expect("a growing histogram takes any value");
+        }
+        whole.record_n(0, self.zeros).expect("zero is within every range");
+        whole
+    }
+
+    /// The value of rank `rank`, counting from 1: the upper end of its step, but never above the maximum; for the
+    /// last rank the maximum itself.
+    fn at(&self, rank: u64) -> u64 {
+        if rank == self.count() {
+            return self.max;
+        }
+        match &self.spans {
+            Some(spans) if rank > self.zeros => {
+                let mut left = rank - self.zeros;
+                for step in spans.iter_recorded() {
+                    let here = step.count_at_value();
+                    if left <= here {
+                        return spans.highest_equivalent(step.value_iterated_to()).min(self.max);
+                    }
+                    left -= here;
+                }
+                self.max
+            }
+            _ => 0,
+        }
+    }
+}
+
+fn empty() -> Histogram<u64> {
+    let mut spans =
+        Histogram::new_with_max(FIRST_REACH.as_nanos(), DIGITS).expect("constant, within the crate's bounds");
+    spans.auto(true);
+    spans
+}
+
+/// `⌈count × per_mille ÷ 1000⌉` in integers: a float would miss the rank of large counts.
+fn rank(count: u64, per_mille: u64) -> u64 {
+    let exact = (u128::from(count) * u128::from(per_mille)).div_ceil(1_000);
+    u64::try_from(exact).expect("at most the count")
+}
+
+/// Percentiles of a length of time, in whole nanoseconds. All zero when nothing was counted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Percentiles {
+    /// How many requests (or calls) stand behind the figures.
+    pub count: u64,
+    /// The median: half took no longer.
+    pub p50: u64,
+    /// 90 % took no longer.
+    pub p90: u64,
+    /// 99 % took no longer.
+    pub p99: u64,
+    /// 99.9 % took no longer.
+    pub p999: u64,
+    /// The longest, exactly.
+    pub max: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_empty_distribution_holds_no_histogram_and_says_zero() {
+        let nothing = Distribution::default();
+        assert!(nothing.spans.is_none());
+        assert_eq!(nothing.percentiles(), Percentiles::default());
+        assert_eq!(nothing.to_histogram().len(), 0);
+    }
+
+    #[test]
+    fn zeros_need_no_histogram_and_count_all_the_same() {
+        let mut mostly_zero = Distribution::default();
+        (0..99).for_each(|_| mostly_zero.record(Span::ZERO));
+        assert!(mostly_zero.spans.is_none());
+        mostly_zero.record(Span::from_millis(5));
+        let figures = mostly_zero.percentiles();
+        assert_eq!((figures.count, figures.p99, figures.p999), (100, 0, 5_000_000));
+        assert_eq!(mostly_zero.to_histogram().len(), 100);
+    }
+
+    #[test]
+    fn the_longest_span_that_there_is_fits() {
+        let mut extreme = Distribution::default();
+        extreme.record(Span::MAX);
+        extreme.record(Span::from_nanos(1));
+        assert_eq!(extreme.percentiles().max, u64::MAX);
+        assert_eq!(extreme.percentiles().p50, 1);
+        let mut other = Distribution::default();
+        other.record(Span::from_nanos(7));
+        other.merge(&extreme);
+        assert_eq!((other.count(), other.percentiles().p999), (3, u64::MAX));
+    }
+
+    #[test]
+    fn ranks_are_those_of_the_nearest_rank_method() {
+        assert_eq!([0, 1, 2, 999, 1_000, 1_001].map(|n| rank(n, 500)), [0, 1, 1, 500, 500, 501]);
+        assert_eq!(rank(u64::MAX, 999), u64::MAX - u64::MAX / 1_000);
+    }
+}

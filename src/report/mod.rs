@@ -1,0 +1,87 @@
+//! Recorder, summary and rendering: what a run says.
+//!
+//! A driver gives each worker a [`Recorder`], hands it every [`Outcome`](crate::request::Outcome) and
+//! [`KmsCall`](crate::request::KmsCall), merges them and makes a [`Summary`]. Several summaries are a [`Report`],
+//! which renders as text, JSON, CSV and interval logs. Everything renders to a writer or a `String`; nothing here
+//! prints, decides or reads a clock.
+
+mod chart;
+mod csv;
+mod distribution;
+mod figure;
+mod finding;
+mod hdr;
+mod json;
+mod recorder;
+mod series;
+mod sink;
+mod summary;
+mod tally;
+mod text;
+mod total;
+
+use serde::{Deserialize, Serialize};
+
+pub use distribution::{Distribution, Percentiles};
+pub use finding::{Finding, Rule};
+pub use hdr::{LoggedRun, write_interval_log};
+pub use json::ReportError;
+pub use recorder::{Phase, Recorder, Window};
+pub use sink::Sink;
+pub use summary::{
+    Amplification, Attribution, Cache, Endings, Kind, Kms, KmsOperation, Member, OperationSummary,
+    PhasePercentiles, REFRESH_AHEAD, Run, SecondSummary, Share, Summary,
+};
+pub use text::Style;
+
+/// The version of the report's format. Fields may be added within a version; what a field means never changes in one.
+pub const VERSION: u32 = 1;
+
+/// The runs of one command, with what is needed to repeat them. docs/REPORT.md describes every field.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Report {
+    /// The version of this format: [`VERSION`].
+    pub version: u32,
+    /// The version of s3seal.
+    pub s3seal: String,
+    /// The commit that it was built from; empty when unknown.
+    pub commit: String,
+    /// The machine that it ran on; empty when unknown.
+    pub machine: String,
+    /// The seed of every random choice.
+    pub seed: u64,
+    /// The scenario in full, as TOML.
+    pub scenario: String,
+    /// Whether the figures may be used.
+    pub valid: bool,
+    /// Why they may not.
+    pub invalid_reason: Option<String>,
+    /// What a reader must know: assumptions above all.
+    pub notes: Vec<String>,
+    /// The runs, in the order in which they are shown.
+    pub runs: Vec<Summary>,
+}
+
+impl Report {
+    /// A valid report of `runs` by this version of s3seal, with nothing else said.
+    pub fn new(seed: crate::units::Seed, scenario: String, runs: Vec<Summary>) -> Self {
+        Self {
+            version: VERSION,
+            s3seal: env!("CARGO_PKG_VERSION").into(),
+            commit: String::new(),
+            machine: String::new(),
+            seed: seed.0,
+            scenario,
+            valid: true,
+            invalid_reason: None,
+            notes: Vec::new(),
+            runs,
+        }
+    }
+
+    /// Marks the report as one whose figures may not be used.
+    pub fn invalidate(&mut self, reason: String) {
+        self.valid = false;
+        self.invalid_reason = Some(reason);
+    }
+}

@@ -1,0 +1,338 @@
+//! What one run came to: plain data, integers where they can be, ready to be kept and compared.
+
+use serde::{Deserialize, Serialize};
+
+use super::distribution::Percentiles;
+use super::figure::ratio;
+use crate::request::SseMode;
+use crate::units::Timestamp;
+
+/// Whether a run took real time or virtual time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Kind {
+    /// Real encryption, on the clock.
+    Live,
+    /// Virtual time.
+    Simulated,
+}
+
+impl Kind {
+    /// The name in reports.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Live => "live",
+            Self::Simulated => "simulated",
+        }
+    }
+}
+
+/// What a driver knows about a run and its rows do not say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Run {
+    /// How objects were encrypted.
+    pub mode: SseMode,
+    /// Real or virtual time.
+    pub kind: Kind,
+    /// The KMS quota that it ran under, in calls per second; none where no quota applied.
+    pub quota_per_s: Option<u64>,
+    /// When the measured part really ended: earlier than planned where the run was broken off.
+    pub until: Timestamp,
+}
+
+/// What a number in the rows stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Member {
+    /// [`Outcome::bucket`](crate::request::Outcome::bucket).
+    Bucket(u32),
+    /// [`Outcome::principal`](crate::request::Outcome::principal).
+    Principal(u32),
+    /// [`Outcome::kms_key`](crate::request::Outcome::kms_key).
+    KmsKey(u32),
+}
+
+/// The name under which the calls of refresh ahead stand among the operations.
+pub const REFRESH_AHEAD: &str = "refresh-ahead";
+
+/// One run in figures. docs/REPORT.md describes every field.
+///
+/// Counts are over the measured part (see [`Recorder`](super::Recorder)); `offered = completed + failed + dropped`. Percentiles cover
+/// the requests that started, with the time that they took, failed ones included; a dropped request took no time and
+/// stands in no percentile, only in `dropped`. Times are whole nanoseconds.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Summary {
+    /// How objects were encrypted.
+    #[serde(with = "mode_name")]
+    pub mode: SseMode,
+    /// Real or virtual time.
+    pub kind: Kind,
+    /// The KMS quota in calls per second; none where no quota applied.
+    pub quota_per_s: Option<u64>,
+    /// Length of the measured part.
+    pub measured_ns: u64,
+    /// Requests due in the measured part.
+    pub offered: u64,
+    /// Those that succeeded.
+    pub completed: u64,
+    /// Those that started and did not succeed.
+    pub failed: u64,
+    /// Those that never started.
+    pub dropped: u64,
+    /// The same by ending.
+    pub endings: Endings,
+    /// `offered ÷ measured time`.
+    pub offered_per_s: f64,
+    /// Successes that *ended* in the measured part, whenever they were due, ÷ measured time: what the system kept up.
+    pub completed_per_s: f64,
+    /// `finished − due` over all that started.
+    pub response_time_ns: Percentiles,
+    /// `finished − due` over the successes.
+    pub response_time_success_ns: Percentiles,
+    /// `finished − started` over all that started.
+    pub service_time_ns: Percentiles,
+    /// The parts of the time, over all that started.
+    pub phase_ns: PhasePercentiles,
+    /// Calls to KMS.
+    pub kms: Kms,
+    /// Where data keys came from.
+    pub cache: Cache,
+    /// Attempts after the first, at S3 or at KMS.
+    pub retries: u64,
+    /// What retries cost.
+    pub amplification: Amplification,
+    /// Plaintext bytes of the requests that succeeded.
+    pub bytes: u64,
+    /// Plaintext bytes of the successes that ended in the measured part ÷ measured time.
+    pub bytes_per_s: f64,
+    /// The same per operation, those that occurred.
+    pub operations: Vec<OperationSummary>,
+    /// Who caused the KMS calls.
+    pub attribution: Attribution,
+    /// Second by second, warm-up included and marked.
+    pub series: Vec<SecondSummary>,
+}
+
+/// Requests by ending.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Endings {
+    /// Did what they were asked.
+    pub succeeded: u64,
+    /// Throttled beyond their retries, as the client saw it.
+    pub throttled: u64,
+    /// Not allowed.
+    pub denied: u64,
+    /// The KMS key could not be used.
+    pub key_unavailable: u64,
+    /// Anything else.
+    pub failed: u64,
+    /// Never started.
+    pub dropped: u64,
+}
+
+/// Percentiles of the parts of a request's time.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PhasePercentiles {
+    /// `started − due`.
+    pub lag: Percentiles,
+    /// Waiting for data keys; 0 for those that did not wait.
+    pub kms_wait: Percentiles,
+    /// Sealing or opening.
+    pub crypto: Percentiles,
+    /// Reading or writing the store.
+    pub store: Percentiles,
+    /// S3's own time, where it is modelled.
+    pub s3: Percentiles,
+}
+
+/// Calls to KMS, sent at or after the start of the measured part.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Kms {
+    /// `granted + throttled + refused + failed`.
+    pub calls: u64,
+    /// Answered with what they asked for.
+    pub granted: u64,
+    /// Over the quota.
+    pub throttled: u64,
+    /// Denied, disabled, not found, invalid.
+    pub refused: u64,
+    /// Outages and internal errors.
+    pub failed: u64,
+    /// Those that cost money.
+    pub billed: u64,
+    /// Calls that would have done without any throttling or failure: granted, refused, and one for each request that
+    /// gave up throttled.
+    pub needed: u64,
+    /// Calls sent in the measured part ÷ measured time.
+    pub calls_per_s: f64,
+    /// The most calls in one second of the clock.
+    pub peak_calls_per_s: u64,
+    /// What requests waited for data keys, over all that started; 0 for those that did not wait.
+    pub wait_ns: Percentiles,
+    /// What KMS took to answer.
+    pub call_time_ns: Percentiles,
+    /// The same by KMS operation, in the order of their names.
+    pub operations: Vec<KmsOperation>,
+}
+
+/// Calls of one KMS operation.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KmsOperation {
+    /// AWS's name.
+    pub name: String,
+    /// `granted + throttled + refused + failed`.
+    pub calls: u64,
+    /// Answered with what they asked for.
+    pub granted: u64,
+    /// Over the quota.
+    pub throttled: u64,
+    /// Denied, disabled, not found, invalid.
+    pub refused: u64,
+    /// Outages and internal errors.
+    pub failed: u64,
+    /// Those that cost money.
+    pub billed: u64,
+}
+
+/// Where the data keys of the requests that started came from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Cache {
+    /// `cached ÷ (cached + joined + fetched)`, 0 to 1; none when no request needed a KMS key.
+    pub hit_ratio: Option<f64>,
+    /// From a cached data key or a warm Bucket Key.
+    pub cached: u64,
+    /// From another request's fetch.
+    pub joined: u64,
+    /// From a KMS call of their own.
+    pub fetched: u64,
+}
+
+/// How much more was sent than was needed; none when nothing was.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Amplification {
+    /// KMS calls sent ÷ KMS calls needed.
+    pub kms_calls: Option<f64>,
+    /// Attempts ÷ requests that started.
+    pub attempts: Option<f64>,
+}
+
+/// One operation of a run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct OperationSummary {
+    /// AWS's name, with `GetObjectRange` for a ranged `GetObject`.
+    pub operation: String,
+    /// Requests due in the measured part.
+    pub offered: u64,
+    /// Those that succeeded.
+    pub completed: u64,
+    /// Those that started and did not succeed.
+    pub failed: u64,
+    /// Those that never started.
+    pub dropped: u64,
+    /// `finished − due` over all that started.
+    pub response_time_ns: Percentiles,
+    /// `finished − due` over the successes.
+    pub response_time_success_ns: Percentiles,
+    /// `finished − started` over all that started.
+    pub service_time_ns: Percentiles,
+    /// The parts of the time, over all that started.
+    pub phase_ns: PhasePercentiles,
+    /// Where data keys came from.
+    pub cache: Cache,
+    /// KMS calls sent for these requests, throttled ones included.
+    pub kms_calls: u64,
+    /// Throttled answers that these requests met.
+    pub throttles: u64,
+    /// Attempts after the first.
+    pub retries: u64,
+    /// Plaintext bytes of the requests that succeeded.
+    pub bytes: u64,
+}
+
+/// KMS calls and throttles by who caused them; each list sums to [`Kms::calls`] and [`Kms::throttled`].
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Attribution {
+    /// By bucket.
+    pub bucket: Vec<Share>,
+    /// By principal.
+    pub principal: Vec<Share>,
+    /// By S3 operation, with [`REFRESH_AHEAD`] for calls that no request caused.
+    pub operation: Vec<Share>,
+    /// By KMS key.
+    pub kms_key: Vec<Share>,
+}
+
+/// The part of one member in the KMS calls.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Share {
+    /// Its name; none for all the members that the list does not name, summed up in its last place.
+    pub name: Option<String>,
+    /// Calls sent.
+    pub calls: u64,
+    /// Those of them that were throttled.
+    pub throttled: u64,
+}
+
+/// One second of a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SecondSummary {
+    /// Seconds of the clock since the one in which the measured part started; negative in the warm-up.
+    pub second: i64,
+    /// Whether this counts in the figures of the run. A second that the measured part shares with the warm-up stands
+    /// twice.
+    pub measured: bool,
+    /// Requests due in this second.
+    pub offered: u64,
+    /// Of these, those that succeeded, whenever they ended.
+    pub completed: u64,
+    /// Of these, those that started and failed.
+    pub failed: u64,
+    /// Of these, those that never started.
+    pub dropped: u64,
+    /// KMS calls sent in this second.
+    pub kms_calls: u64,
+    /// Of these, those that KMS throttled.
+    pub throttled: u64,
+}
+
+impl Summary {
+    /// Requests that started: those that the percentiles cover.
+    pub fn started(&self) -> u64 {
+        self.completed.saturating_add(self.failed)
+    }
+
+    /// KMS calls that a request needs on average; none when no request started.
+    pub fn calls_per_request(&self) -> Option<f64> {
+        ratio(self.kms.needed, self.started())
+    }
+
+    /// The part of the KMS calls that was throttled, 0 to 1; none without a call.
+    pub fn throttled_share(&self) -> Option<f64> {
+        ratio(self.kms.throttled, self.kms.calls)
+    }
+
+    /// The part of the offered requests that started and failed, 0 to 1; none when none was offered.
+    pub fn failed_share(&self) -> Option<f64> {
+        ratio(self.failed, self.offered)
+    }
+
+    /// The part of the offered requests that never started, 0 to 1; none when none was offered.
+    pub fn dropped_share(&self) -> Option<f64> {
+        ratio(self.dropped, self.offered)
+    }
+}
+
+/// A mode by its name, as everywhere.
+mod mode_name {
+    use serde::{Deserialize, Deserializer, Serializer, de::Error};
+
+    use crate::request::SseMode;
+
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
+    pub(super) fn serialize<S: Serializer>(mode: &SseMode, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(mode.as_str())
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<SseMode, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(D::Error::custom)
+    }
+}

@@ -1,0 +1,415 @@
+//! The report as text: findings, tables on fixed columns, charts; readable from 80 columns on.
+
+use std::fmt::Write;
+
+use anstyle::{AnsiColor, Style as Ansi};
+
+use super::chart::chart;
+use super::figure::{self, NONE, cells, count, rate, share, time};
+use super::{Kind, Percentiles, Report, Share, Summary};
+
+/// The least width that is laid out for; a narrower terminal wraps.
+const WIDTH_MIN: usize = 80;
+/// How wide sentences get at most: longer lines are hard to read.
+const PROSE_MAX: usize = 100;
+/// Cells between two columns.
+const GAP: usize = 2;
+/// Members that are shown of each breakdown; the JSON has more.
+const MEMBERS: usize = 3;
+
+/// How to render text. The caller knows whether it writes to a terminal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Style {
+    /// Cells in a line; less than 80 counts as 80.
+    pub width: usize,
+    /// Whether to use ANSI colours.
+    pub colour: bool,
+}
+
+impl Default for Style {
+    /// 80 columns, no colours: what fits everywhere.
+    fn default() -> Self {
+        Self { width: WIDTH_MIN, colour: false }
+    }
+}
+
+/// What a piece of text is, for its colour.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Tone {
+    Alarm,
+    Faint,
+    Plain,
+    Strong,
+}
+
+impl Style {
+    fn width(self) -> usize {
+        self.width.max(WIDTH_MIN)
+    }
+
+    fn paint(self, text: &str, tone: Tone) -> String {
+        let ansi = match tone {
+            _ if !self.colour => return text.into(),
+            Tone::Plain => return text.into(),
+            Tone::Alarm => AnsiColor::Red.on_default(),
+            Tone::Faint => Ansi::new().dimmed(),
+            Tone::Strong => Ansi::new().bold(),
+        };
+        format!("{ansi}{text}{ansi:#}")
+    }
+}
+
+impl Report {
+    /// The report as text with a newline at its end. Names from outside are shown harmlessly.
+    pub fn to_text(&self, style: Style) -> String {
+        let mut out = String::new();
+        self.prose(&mut out, style);
+        if self.runs.is_empty() {
+            out.push_str("No run was made.\n\n");
+        } else {
+            tables(&mut out, &self.runs, style);
+            charts(&mut out, &self.runs, style);
+            members(&mut out, &self.runs, style);
+        }
+        self.foot(&mut out, style);
+        out
+    }
+
+    fn prose(&self, out: &mut String, style: Style) {
+        for finding in self.findings() {
+            let tone = if finding.rule == super::Rule::Invalid { Tone::Alarm } else { Tone::Strong };
+            wrapped(out, &finding.sentence, "• ", style, tone);
+        }
+        out.push('\n');
+    }
+
+    fn foot(&self, out: &mut String, style: Style) {
+        let covered = "Percentiles cover every request that started, failed ones with the time they took; dropped \
+                       ones took none and are counted apart. Completed are the successes that ended in the measured time.";
+        wrapped(out, covered, "", style, Tone::Faint);
+        for note in &self.notes {
+            wrapped(out, &figure::name(note, usize::MAX), "Note: ", style, Tone::Faint);
+        }
+        let mut origin = format!("seed {}, s3seal {}", self.seed, figure::name(&self.s3seal, 32));
+        if !self.commit.is_empty() {
+            let _ = write!(origin, ", commit {}", figure::name(&self.commit, 40));
+        }
+        if !self.machine.is_empty() {
+            let _ = write!(origin, ", on {}", figure::name(&self.machine, 200));
+        }
+        wrapped(out, &origin, "", style, Tone::Faint);
+    }
+}
+
+/// A cell of a table.
+struct Cell {
+    text: String,
+    tone: Tone,
+}
+
+fn plain(text: String) -> Cell {
+    Cell { text, tone: Tone::Plain }
+}
+
+/// A share that had better be nothing.
+fn alarming(part: Option<f64>) -> Cell {
+    let tone = if part.is_some_and(|part| part > 0.0) { Tone::Alarm } else { Tone::Plain };
+    Cell { text: share(part), tone }
+}
+
+/// A column: two lines of heading, the least width, and its cell for a run.
+struct Column {
+    heading: &'static str,
+    unit: &'static str,
+    width: usize,
+    cell: fn(&Summary) -> Cell,
+}
+
+/// Columns that stay together.
+struct Group {
+    title: &'static str,
+    columns: Vec<Column>,
+}
+
+fn column(heading: &'static str, unit: &'static str, width: usize, cell: fn(&Summary) -> Cell) -> Column {
+    Column { heading, unit, width, cell }
+}
+
+/// What tells runs apart; starts every table.
+fn label() -> Group {
+    let columns = vec![
+        column("mode", "", 18, |run| plain(run.mode.to_string())),
+        column("run", "", 4, |run| plain(if run.kind == Kind::Live { "live".into() } else { "sim".into() })),
+        column("quota", "/s", 7, |run| plain(run.quota_per_s.map_or_else(|| NONE.into(), count))),
+    ];
+    Group { title: "", columns }
+}
+
+fn groups() -> Vec<Group> {
+    let load = vec![
+        column("offered", "/s", 7, |run| plain(rate(run.offered_per_s))),
+        column("completed", "/s", 9, |run| plain(rate(run.completed_per_s))),
+        column("failed", "", 7, |run| alarming(run.failed_share())),
+        column("dropped", "", 7, |run| alarming(run.dropped_share())),
+        column("bodies", "MB/s", 6, |run| plain(figure::bytes_per_second(run.bytes_per_s))),
+    ];
+    let kms = vec![
+        column("KMS calls", "/s", 9, |run| plain(rate(run.kms.calls_per_s))),
+        column("needed", "/request", 8, |run| {
+            plain(run.calls_per_request().map_or_else(|| NONE.into(), rate))
+        }),
+        column("throttled", "", 9, |run| alarming(run.throttled_share())),
+        column("hit ratio", "", 9, |run| plain(run.cache.hit_ratio.map_or_else(|| NONE.into(), hit_ratio))),
+    ];
+    vec![
+        Group { title: "Load", columns: load },
+        Group { title: "KMS", columns: kms },
+        Group {
+            title: "Response time, all that started",
+            columns: vec![
+                column("p50", "", 7, |run| span(&run.response_time_ns, |p| p.p50)),
+                column("p90", "", 7, |run| span(&run.response_time_ns, |p| p.p90)),
+                column("p99", "", 7, |run| span(&run.response_time_ns, |p| p.p99)),
+                column("p99.9", "", 7, |run| span(&run.response_time_ns, |p| p.p999)),
+                column("max", "", 7, |run| span(&run.response_time_ns, |p| p.max)),
+            ],
+        },
+        Group {
+            title: "Response time, successes",
+            columns: vec![
+                column("p50", "", 7, |run| span(&run.response_time_success_ns, |p| p.p50)),
+                column("p90", "", 7, |run| span(&run.response_time_success_ns, |p| p.p90)),
+                column("p99", "", 7, |run| span(&run.response_time_success_ns, |p| p.p99)),
+                column("p99.9", "", 7, |run| span(&run.response_time_success_ns, |p| p.p999)),
+                column("max", "", 7, |run| span(&run.response_time_success_ns, |p| p.max)),
+            ],
+        },
+    ]
+}
+
+fn span(percentiles: &Percentiles, pick: fn(&Percentiles) -> u64) -> Cell {
+    plain(if percentiles.count == 0 { NONE.into() } else { time(pick(percentiles)) })
+}
+
+/// 0 to 1 with three decimals; what is not all does not show as 1.
+fn hit_ratio(ratio: f64) -> String {
+    match ratio {
+        n if n > 0.0 && n < 0.0005 => "<0.001".into(),
+        n if (0.9995..1.0).contains(&n) => ">0.999".into(),
+        n => format!("{n:.3}"),
+    }
+}
+
+/// A group laid out: the width of each column, heading and cells.
+struct Block {
+    title: &'static str,
+    widths: Vec<usize>,
+    heads: Vec<(&'static str, &'static str)>,
+    rows: Vec<Vec<Cell>>,
+}
+
+impl Block {
+    fn new(group: &Group, runs: &[Summary]) -> Self {
+        let rows: Vec<Vec<Cell>> =
+            runs.iter().map(|run| group.columns.iter().map(|column| (column.cell)(run)).collect()).collect();
+        let widest = |place: usize| rows.iter().map(|row| cells(&row[place].text)).max().unwrap_or(0);
+        let widths =
+            group.columns.iter().enumerate().map(|(place, column)| column.width.max(widest(place))).collect();
+        let heads = group.columns.iter().map(|column| (column.heading, column.unit)).collect();
+        Self { title: group.title, widths, heads, rows }
+    }
+
+    fn width(&self) -> usize {
+        self.widths.iter().sum::<usize>() + GAP * self.widths.len().saturating_sub(1)
+    }
+}
+
+/// As many groups side by side as fit; each further table starts with the labels again.
+fn tables(out: &mut String, runs: &[Summary], style: Style) {
+    let label = Block::new(&label(), runs);
+    let mut side_by_side: Vec<Block> = Vec::new();
+    let mut used = label.width();
+    for block in groups().iter().map(|group| Block::new(group, runs)) {
+        // A gap twice as wide sets groups apart.
+        let needed = 2 * GAP + block.width();
+        if !side_by_side.is_empty() && used + needed > style.width() {
+            table(out, &label, &side_by_side, runs, style);
+            side_by_side.clear();
+            used = label.width();
+        }
+        used += needed;
+        side_by_side.push(block);
+    }
+    table(out, &label, &side_by_side, runs, style);
+}
+
+fn table(out: &mut String, label: &Block, blocks: &[Block], runs: &[Summary], style: Style) {
+    let mut titles = " ".repeat(label.width());
+    for block in blocks {
+        let gap = block_gap(blocks);
+        let _ = write!(titles, "{}{:<width$}", " ".repeat(gap), block.title, width = block.width());
+    }
+    out.push_str(&style.paint(titles.trim_end(), Tone::Strong));
+    out.push('\n');
+    let names = headings(label, blocks, |(name, _)| name);
+    out.push_str(&style.paint(&names, Tone::Strong));
+    out.push('\n');
+    let units = headings(label, blocks, |(_, unit)| unit);
+    out.push_str(&style.paint(&units, Tone::Faint));
+    out.push('\n');
+    for (place, run) in runs.iter().enumerate() {
+        let row_tone = if run.kind == Kind::Simulated { Tone::Faint } else { Tone::Plain };
+        let mut line = String::new();
+        row(&mut line, label, place, row_tone, style);
+        for block in blocks {
+            line.push_str(&" ".repeat(block_gap(blocks)));
+            row(&mut line, block, place, row_tone, style);
+        }
+        out.push_str(line.trim_end());
+        out.push('\n');
+    }
+    out.push('\n');
+}
+
+/// One block alone stands as close as its columns do, so that 80 cells suffice.
+fn block_gap(blocks: &[Block]) -> usize {
+    if blocks.len() == 1 { GAP } else { 2 * GAP }
+}
+
+fn headings(
+    label: &Block,
+    blocks: &[Block],
+    pick: fn((&'static str, &'static str)) -> &'static str,
+) -> String {
+    let mut line = String::new();
+    for (place, block) in std::iter::once(label).chain(blocks).enumerate() {
+        if place > 0 {
+            line.push_str(&" ".repeat(block_gap(blocks)));
+        }
+        for (column, (head, width)) in block.heads.iter().zip(&block.widths).enumerate() {
+            push_cell(&mut line, pick(*head), *width, column, is_left(place == 0, column));
+        }
+    }
+    line.trim_end().into()
+}
+
+fn row(line: &mut String, block: &Block, place: usize, row_tone: Tone, style: Style) {
+    let is_label = block.title.is_empty();
+    for (column, (cell, width)) in block.rows[place].iter().zip(&block.widths).enumerate() {
+        let tone = if cell.tone == Tone::Plain { row_tone } else { cell.tone };
+        let mut padded = String::new();
+        push_cell(&mut padded, &cell.text, *width, column, is_left(is_label, column));
+        // Colour the text alone, so that it does not hide in a cell's padding.
+        line.push_str(&padded.replacen(&cell.text, &style.paint(&cell.text, tone), 1));
+    }
+}
+
+/// Mode and kind stand left, figures right.
+fn is_left(is_label: bool, column: usize) -> bool {
+    is_label && column < 2
+}
+
+fn push_cell(line: &mut String, text: &str, width: usize, column: usize, left: bool) {
+    let padding = " ".repeat(width.saturating_sub(cells(text)));
+    let gap = " ".repeat(if column > 0 { GAP } else { 0 });
+    let _ = if left { write!(line, "{gap}{text}{padding}") } else { write!(line, "{gap}{padding}{text}") };
+}
+
+fn charts(out: &mut String, runs: &[Summary], style: Style) {
+    let label = Block::new(&label(), runs);
+    let peak = |run: &Summary| format!("{}peak {}", " ".repeat(GAP), count(run.kms.peak_calls_per_s));
+    let widest_peak = runs.iter().map(|run| cells(&peak(run))).max().unwrap_or(0);
+    let room = style.width().saturating_sub(label.width() + GAP + widest_peak);
+    let drawn: Vec<_> =
+        runs.iter().enumerate().filter_map(|(place, run)| Some((place, run, chart(run, room)?))).collect();
+    if drawn.is_empty() {
+        return;
+    }
+    out.push_str(&style.paint("KMS calls per second", Tone::Strong));
+    out.push('\n');
+    wrapped(
+        out,
+        "A full block is the quota, or the peak where there is none; │ ends the warm-up.",
+        "",
+        style,
+        Tone::Faint,
+    );
+    for (place, run, chart) in drawn {
+        if !chart.beyond.is_empty() {
+            let what = format!("{:>width$}", "over quota", width = label.width());
+            let beyond = style.paint(chart.beyond.trim_end(), Tone::Alarm);
+            let _ = writeln!(out, "{what}{}{beyond}", " ".repeat(GAP));
+        }
+        let row_tone = if run.kind == Kind::Simulated { Tone::Faint } else { Tone::Plain };
+        row(out, &label, place, row_tone, style);
+        let _ = writeln!(out, "{}{}{}", " ".repeat(GAP), chart.within, peak(run));
+    }
+    out.push('\n');
+}
+
+/// Who causes the KMS calls of the run that calls most, where there is more than one who could.
+fn members(out: &mut String, runs: &[Summary], style: Style) {
+    let Some(run) = runs.iter().reduce(|a, b| if b.kms.calls > a.kms.calls { b } else { a }) else { return };
+    let lists = [
+        ("bucket", &run.attribution.bucket),
+        ("principal", &run.attribution.principal),
+        ("operation", &run.attribution.operation),
+        ("KMS key", &run.attribution.kms_key),
+    ];
+    let shown: Vec<_> = lists.into_iter().filter(|(_, list)| list.len() > 1).collect();
+    if shown.is_empty() {
+        return;
+    }
+    let kind = if run.kind == Kind::Live { "" } else { " (simulated)" };
+    out.push_str(&style.paint(&format!("Who calls KMS under {}{kind}", run.mode), Tone::Strong));
+    let _ = writeln!(out, "\n{:<9}  {:>7}  {:>9}  name", "", "calls", "throttled");
+    for (what, list) in shown {
+        for (place, member) in top(list).iter().enumerate() {
+            let what = if place == 0 { what } else { "" };
+            let calls = share(figure::ratio(member.calls, run.kms.calls));
+            let throttled = share(figure::ratio(member.throttled, member.calls));
+            let line = format!("{what:<9}  {calls:>7}  {throttled:>9}  ");
+            let room = style.width().saturating_sub(cells(&line));
+            let name =
+                member.name.as_deref().map_or_else(|| "all others".into(), |name| figure::name(name, room));
+            let _ = writeln!(out, "{line}{name}");
+        }
+    }
+    out.push('\n');
+}
+
+/// The largest few, and the rest in one.
+fn top(list: &[Share]) -> Vec<Share> {
+    if list.len() <= MEMBERS + 1 {
+        return list.to_vec();
+    }
+    let mut shown = list[..MEMBERS].to_vec();
+    let sum = |pick: fn(&Share) -> u64| list[MEMBERS..].iter().map(pick).fold(0, u64::saturating_add);
+    shown.push(Share {
+        name: None,
+        calls: sum(|member| member.calls),
+        throttled: sum(|member| member.throttled),
+    });
+    shown
+}
+
+/// Writes `text` in lines that fit, each after the first indented by the width of `lead`.
+fn wrapped(out: &mut String, text: &str, lead: &str, style: Style, tone: Tone) {
+    let room = style.width().min(PROSE_MAX) - cells(lead);
+    let mut lines: Vec<String> = vec![String::new()];
+    for word in text.split_whitespace() {
+        let line = lines.last_mut().expect("starts with one");
+        if line.is_empty() {
+            line.push_str(word);
+        } else if cells(line) + 1 + cells(word) <= room {
+            line.push(' ');
+            line.push_str(word);
+        } else {
+            lines.push(word.into());
+        }
+    }
+    for (place, line) in lines.iter().enumerate() {
+        let lead = if place == 0 { lead.to_owned() } else { " ".repeat(cells(lead)) };
+        let _ = writeln!(out, "{lead}{}", style.paint(line, tone));
+    }
+}

@@ -1,0 +1,250 @@
+//! Adds up what the recorders of a run counted into its summary.
+
+use std::collections::BTreeMap;
+
+use super::distribution::{Distribution, Percentiles};
+use super::figure::{per_second, ratio};
+use super::recorder::{Answers, OperationRecord, Phase, Recorder, Window};
+use super::summary::{
+    Amplification, Attribution, Cache, Endings, Kms, KmsOperation, Member, OperationSummary,
+    PhasePercentiles, REFRESH_AHEAD, Run, SecondSummary, Share, Summary,
+};
+use super::tally::Calls;
+use crate::request::{Ending, KeySource, KmsAnswer, Operation};
+
+/// How many members a breakdown names before it sums up the rest.
+const NAMED: usize = 10;
+
+impl Summary {
+    /// The figures of what `recorder` counted. `name` names the members of the run; it is asked for few of them.
+    pub fn new(recorder: &Recorder, run: &Run, name: impl Fn(Member) -> String) -> Self {
+        let window = Window { from: recorder.window.from, until: recorder.window.until.min(run.until) };
+        let measured_ns = window.length().as_nanos();
+        let total = Total::of(recorder.operations.iter().flatten().map(AsRef::as_ref));
+        let started = total.completed.saturating_add(total.failed);
+        let kms = kms(recorder, &total, measured_ns);
+        Self {
+            mode: run.mode,
+            kind: run.kind,
+            quota_per_s: run.quota_per_s,
+            measured_ns,
+            offered: started.saturating_add(total.endings.dropped),
+            completed: total.completed,
+            failed: total.failed,
+            dropped: total.endings.dropped,
+            endings: total.endings,
+            offered_per_s: per_second(started.saturating_add(total.endings.dropped), measured_ns),
+            completed_per_s: per_second(recorder.completions, measured_ns),
+            response_time_ns: total.all(Phase::Response),
+            response_time_success_ns: total.succeeded[Phase::Response as usize].percentiles(),
+            service_time_ns: total.all(Phase::Service),
+            phase_ns: total.phases(),
+            cache: total.cache,
+            retries: total.retries,
+            amplification: Amplification {
+                kms_calls: ratio(kms.calls, kms.needed),
+                attempts: ratio(started.saturating_add(total.retries), started),
+            },
+            kms,
+            bytes: total.bytes,
+            bytes_per_s: per_second(recorder.completed_bytes, measured_ns),
+            operations: operations(recorder),
+            attribution: attribution(recorder, name),
+            series: series(recorder),
+        }
+    }
+}
+
+/// Operations added up.
+#[derive(Default)]
+struct Total {
+    succeeded: [Distribution; Phase::ALL.len()],
+    every: [Distribution; Phase::ALL.len()],
+    endings: Endings,
+    completed: u64,
+    failed: u64,
+    cache: Cache,
+    kms_calls: u64,
+    throttles: u64,
+    retries: u64,
+    given_up: u64,
+    bytes: u64,
+}
+
+impl Total {
+    fn of<'a>(records: impl Iterator<Item = &'a OperationRecord>) -> Self {
+        let mut total = Self::default();
+        let add = |sum: &mut u64, n: u64| *sum = sum.saturating_add(n);
+        for record in records {
+            for phase in 0..Phase::ALL.len() {
+                total.succeeded[phase].merge(&record.succeeded[phase]);
+                total.every[phase].merge(&record.succeeded[phase]);
+                total.every[phase].merge(&record.failed[phase]);
+            }
+            add(&mut total.endings.succeeded, record.ending(Ending::Succeeded));
+            add(&mut total.endings.throttled, record.ending(Ending::Throttled));
+            add(&mut total.endings.denied, record.ending(Ending::Denied));
+            add(&mut total.endings.key_unavailable, record.ending(Ending::KeyUnavailable));
+            add(&mut total.endings.failed, record.ending(Ending::Failed));
+            add(&mut total.endings.dropped, record.ending(Ending::Dropped));
+            add(&mut total.cache.cached, record.sources[KeySource::Cached as usize]);
+            add(&mut total.cache.joined, record.sources[KeySource::Joined as usize]);
+            add(&mut total.cache.fetched, record.sources[KeySource::Fetched as usize]);
+            add(&mut total.kms_calls, record.kms_calls);
+            add(&mut total.throttles, record.throttles);
+            add(&mut total.retries, record.retries);
+            add(&mut total.given_up, record.given_up);
+            add(&mut total.bytes, record.bytes);
+        }
+        let Endings { throttled, denied, key_unavailable, failed, .. } = total.endings;
+        total.completed = total.endings.succeeded;
+        total.failed =
+            throttled.saturating_add(denied).saturating_add(key_unavailable).saturating_add(failed);
+        let Cache { cached, joined, fetched, .. } = total.cache;
+        total.cache.hit_ratio = ratio(cached, cached.saturating_add(joined).saturating_add(fetched));
+        total
+    }
+
+    fn all(&self, phase: Phase) -> Percentiles {
+        self.every[phase as usize].percentiles()
+    }
+
+    fn phases(&self) -> PhasePercentiles {
+        PhasePercentiles {
+            lag: self.all(Phase::Lag),
+            kms_wait: self.all(Phase::KmsWait),
+            crypto: self.all(Phase::Crypto),
+            store: self.all(Phase::Store),
+            s3: self.all(Phase::S3),
+        }
+    }
+}
+
+fn kms(recorder: &Recorder, total: &Total, measured_ns: u64) -> Kms {
+    let mut every = Answers::default();
+    let mut operations = Vec::with_capacity(recorder.calls.len());
+    for (name, answers) in &recorder.calls {
+        every.merge(answers);
+        operations.push(KmsOperation {
+            name: (*name).into(),
+            calls: answers.calls(),
+            granted: answers.of(KmsAnswer::Granted),
+            throttled: answers.of(KmsAnswer::Throttled),
+            refused: answers.of(KmsAnswer::Refused),
+            failed: answers.of(KmsAnswer::Failed),
+            billed: answers.billed,
+        });
+    }
+    // Workers meet the names in any order.
+    operations.sort_by(|a, b| a.name.cmp(&b.name));
+    let (granted, refused) = (every.of(KmsAnswer::Granted), every.of(KmsAnswer::Refused));
+    Kms {
+        calls: every.calls(),
+        granted,
+        throttled: every.of(KmsAnswer::Throttled),
+        refused,
+        failed: every.of(KmsAnswer::Failed),
+        billed: every.billed,
+        needed: granted.saturating_add(refused).saturating_add(total.given_up),
+        calls_per_s: per_second(recorder.calls_in_window, measured_ns),
+        peak_calls_per_s: peak(recorder),
+        wait_ns: total.all(Phase::KmsWait),
+        call_time_ns: recorder.call_time.percentiles(),
+        operations,
+    }
+}
+
+/// The busiest second of the measured part, with what the warm-up sent in the same second: so the quota counts.
+fn peak(recorder: &Recorder) -> u64 {
+    let unmeasured: BTreeMap<u64, u64> =
+        recorder.unmeasured.iter().map(|(second, counts)| (second, counts.kms_calls)).collect();
+    let sent = recorder.measured.iter().map(|(second, counts)| {
+        let before = unmeasured.get(&second).copied().unwrap_or(0);
+        if counts.kms_calls == 0 { 0 } else { counts.kms_calls.saturating_add(before) }
+    });
+    sent.max().unwrap_or(0)
+}
+
+fn operations(recorder: &Recorder) -> Vec<OperationSummary> {
+    let occurred = Operation::ALL.into_iter().zip(&recorder.operations);
+    let summary = |(operation, record): (Operation, &Option<Box<OperationRecord>>)| {
+        let total = Total::of(std::iter::once(record.as_ref()?.as_ref()));
+        let started = total.completed.saturating_add(total.failed);
+        Some(OperationSummary {
+            operation: operation.as_str().into(),
+            offered: started.saturating_add(total.endings.dropped),
+            completed: total.completed,
+            failed: total.failed,
+            dropped: total.endings.dropped,
+            response_time_ns: total.all(Phase::Response),
+            response_time_success_ns: total.succeeded[Phase::Response as usize].percentiles(),
+            service_time_ns: total.all(Phase::Service),
+            phase_ns: total.phases(),
+            cache: total.cache,
+            kms_calls: total.kms_calls,
+            throttles: total.throttles,
+            retries: total.retries,
+            bytes: total.bytes,
+        })
+    };
+    occurred.filter_map(summary).collect()
+}
+
+fn attribution(recorder: &Recorder, name: impl Fn(Member) -> String) -> Attribution {
+    let by_operation = (0..).zip(recorder.by_operation).filter(|(_, calls)| calls.sent > 0);
+    let operation = |place: u32| {
+        Operation::ALL.get(place as usize).map_or(REFRESH_AHEAD, |operation| operation.as_str()).to_owned()
+    };
+    Attribution {
+        bucket: breakdown(recorder.by_bucket.iter(), NAMED, |n| name(Member::Bucket(n))),
+        principal: breakdown(recorder.by_principal.iter(), NAMED, |n| name(Member::Principal(n))),
+        operation: breakdown(by_operation, usize::MAX, operation),
+        kms_key: breakdown(recorder.by_kms_key.iter(), NAMED, |n| name(Member::KmsKey(n))),
+    }
+}
+
+/// The largest first; of equals the lower number.
+fn breakdown(
+    members: impl Iterator<Item = (u32, Calls)>,
+    named: usize,
+    name: impl Fn(u32) -> String,
+) -> Vec<Share> {
+    let mut members: Vec<(u32, Calls)> = members.collect();
+    members.sort_by_key(|(member, calls)| (std::cmp::Reverse((calls.sent, calls.throttled)), *member));
+    let mut rest = Calls::default();
+    members.iter().skip(named).for_each(|(_, calls)| rest.add(*calls));
+    let mut shares: Vec<Share> = members
+        .iter()
+        .take(named)
+        .map(|(member, calls)| Share {
+            name: Some(name(*member)),
+            calls: calls.sent,
+            throttled: calls.throttled,
+        })
+        .collect();
+    if rest.sent > 0 {
+        shares.push(Share { name: None, calls: rest.sent, throttled: rest.throttled });
+    }
+    shares
+}
+
+fn series(recorder: &Recorder) -> Vec<SecondSummary> {
+    let start = i128::from(recorder.window.from.second());
+    let parts = [(false, &recorder.unmeasured), (true, &recorder.measured)];
+    let mut seconds: Vec<SecondSummary> = parts
+        .into_iter()
+        .flat_map(|(measured, part)| part.iter().map(move |(second, counts)| (measured, second, counts)))
+        .map(|(measured, second, counts)| SecondSummary {
+            second: i64::try_from(i128::from(second) - start).expect("2⁶⁴ ns are fewer than 2⁶³ s"),
+            measured,
+            offered: counts.offered,
+            completed: counts.completed,
+            failed: counts.failed,
+            dropped: counts.dropped,
+            kms_calls: counts.kms_calls,
+            throttled: counts.throttled,
+        })
+        .collect();
+    seconds.sort_by_key(|second| (second.second, second.measured));
+    seconds
+}
