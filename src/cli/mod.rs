@@ -7,6 +7,10 @@ mod progress;
 mod keygen;
 mod seal;
 mod open;
+mod workload;
+mod rendering;
+mod scenario;
+mod sim;
 
 use std::fmt;
 use std::process::ExitCode;
@@ -23,6 +27,10 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
+    /// Run a scenario in virtual time, all SSE modes side by side
+    Sim(sim::Arguments),
+    /// The built-in scenarios
+    Scenario(scenario::Arguments),
     /// Seal a file or standard input under a key file
     Seal(file::Transfer),
     /// Open what was sealed
@@ -31,13 +39,22 @@ enum Verb {
     Keygen(keygen::Arguments),
 }
 
-/// Why a verb failed, as the user reads it. Exit code 1.
+/// Why a verb failed, as the user reads it.
 #[derive(Debug)]
-struct Failure(String);
+struct Failure {
+    text: String,
+    code: u8,
+}
 
 impl Failure {
+    /// The work failed: exit code 1.
     fn new(text: impl fmt::Display) -> Self {
-        Self(text.to_string())
+        Self { text: text.to_string(), code: 1 }
+    }
+
+    /// What was asked for cannot be: exit code 2.
+    fn usage(text: impl fmt::Display) -> Self {
+        Self { text: text.to_string(), code: 2 }
     }
 }
 
@@ -46,15 +63,17 @@ pub(crate) fn run() -> ExitCode {
     let cli = Cli::parse();
     forbid_core_dumps();
     let result = match cli.verb {
+        Verb::Sim(arguments) => sim::run(&arguments),
+        Verb::Scenario(arguments) => scenario::run(&arguments),
         Verb::Seal(arguments) => seal::run(&arguments),
         Verb::Open(arguments) => open::run(&arguments),
         Verb::Keygen(arguments) => keygen::run(&arguments),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
-        Err(Failure(text)) => {
+        Err(Failure { text, code }) => {
             eprintln!("s3seal: {text}");
-            ExitCode::FAILURE
+            ExitCode::from(code)
         }
     }
 }

@@ -15,6 +15,7 @@ mod hdr;
 mod json;
 mod recorder;
 mod series;
+mod sink;
 mod summary;
 mod tally;
 mod text;
@@ -27,6 +28,7 @@ pub use finding::{Finding, Rule};
 pub use hdr::{LoggedRun, write_interval_log};
 pub use json::ReportError;
 pub use recorder::{Phase, Recorder, Window};
+pub use sink::Sink;
 pub use summary::{
     Amplification, Attribution, Cache, Endings, Kind, Kms, KmsOperation, Member, OperationSummary,
     PhasePercentiles, REFRESH_AHEAD, Run, SecondSummary, Share, Summary,

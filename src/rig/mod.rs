@@ -11,6 +11,11 @@ mod setting;
 mod kms;
 mod job;
 mod time;
+mod event_queue;
+mod slab;
+
+pub(crate) use event_queue::EventQueue;
+pub(crate) use slab::{Place, Slab};
 
 pub use error::RigError;
 pub use job::{directory, job};

@@ -15,9 +15,8 @@
 //! [`Sink`]: crate::sim::Sink
 //! [`run`]: crate::sim::run
 
-mod event_queue;
 mod object;
-mod slab;
 mod run;
 
-pub use run::{IN_FLIGHT_MAX_DEFAULT, Options, Run, Sink, run};
+pub use crate::report::Sink;
+pub use run::{IN_FLIGHT_MAX_DEFAULT, Options, Run, run};

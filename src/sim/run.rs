@@ -2,31 +2,24 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use super::event_queue::EventQueue;
 use super::object::{FIRST_NEW_HANDLE, OBJECTS_MAX, Objects};
-use super::slab::{Place, Slab};
 use crate::cache::{self, Cache, Failure, Local, Metrics, Off};
 use crate::kms::{self, Answer};
 use crate::pipeline::{
     Action, Call, Core, Fetch, FetchAction, FetchInput, Input, KeyHandle, Need, Parking, Phase, Reply,
     Request, Standing, Tally, Woken, failure_of, is_cached, is_service_side,
 };
-use crate::request::{KmsCall, Operation, Outcome, SseMode};
-use crate::rig::{self, CRYPTO_COST, Cost, Kms, RigError, S3Times, STORE_COST, Stalls};
+use crate::report::Sink;
+use crate::request::{Operation, SseMode};
+use crate::rig::{
+    self, CRYPTO_COST, Cost, EventQueue, Kms, Place, RigError, S3Times, STORE_COST, Slab, Stalls,
+};
 use crate::units::{Span, Stream, Timestamp};
 use crate::workload::{Arrival, Arrivals, FleetStart, Naming, Placement, Puts, Scenario, Stop};
 
 /// Most requests in flight when nothing else is asked: what is due beyond it is dropped and counted. An assumption, in
 /// the order of the sockets that a few large machines keep open.
 pub const IN_FLIGHT_MAX_DEFAULT: usize = 100_000;
-
-/// Takes the rows of a run.
-pub trait Sink {
-    /// A request has ended. Warm-up included: it is due before [`Run::measured_from`].
-    fn outcome(&mut self, row: &Outcome);
-    /// A KMS call has ended.
-    fn kms_call(&mut self, row: &KmsCall);
-}
 
 /// What a run does beyond its scenario.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -7,7 +7,7 @@ use crate::units::Timestamp;
 
 /// What is due at an instant, in a fixed order.
 #[derive(Debug)]
-pub(super) struct EventQueue<E> {
+pub(crate) struct EventQueue<E> {
     heap: BinaryHeap<Entry<E>>,
     entered: u64,
 }
@@ -24,29 +24,29 @@ struct Entry<E> {
 const ORDINARY: u64 = 1 << 63;
 
 impl<E> EventQueue<E> {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { heap: BinaryHeap::new(), entered: ORDINARY }
     }
 
     /// An event after all others of its instant that were entered before.
-    pub(super) fn push(&mut self, at: Timestamp, event: E) {
+    pub(crate) fn push(&mut self, at: Timestamp, event: E) {
         self.entered += 1;
         self.heap.push(Entry { at, turn: self.entered, event });
     }
 
     /// An effect of arrival `number`: before all ordinary events of its instant, whenever it was entered.
-    pub(super) fn push_effect(&mut self, at: Timestamp, number: u64, event: E) {
+    pub(crate) fn push_effect(&mut self, at: Timestamp, number: u64, event: E) {
         debug_assert!(number < ORDINARY);
         self.heap.push(Entry { at, turn: number, event });
     }
 
     /// When the next event is due.
     #[inline]
-    pub(super) fn next_at(&self) -> Option<Timestamp> {
+    pub(crate) fn next_at(&self) -> Option<Timestamp> {
         self.heap.peek().map(|entry| entry.at)
     }
 
-    pub(super) fn pop(&mut self) -> Option<(Timestamp, E)> {
+    pub(crate) fn pop(&mut self) -> Option<(Timestamp, E)> {
         self.heap.pop().map(|entry| (entry.at, entry.event))
     }
 }

@@ -2,29 +2,29 @@
 
 /// A place in a [`Slab`] during one stay: a later stay in the same place has another serial.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Place {
+pub(crate) struct Place {
     index: u32,
     serial: u32,
 }
 
 /// Things in numbered places.
 #[derive(Debug)]
-pub(super) struct Slab<T> {
+pub(crate) struct Slab<T> {
     places: Vec<(u32, Option<T>)>,
     free: Vec<u32>,
 }
 
 impl<T> Slab<T> {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { places: Vec::new(), free: Vec::new() }
     }
 
     /// How many things are kept.
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.places.len() - self.free.len()
     }
 
-    pub(super) fn insert(&mut self, thing: T) -> Place {
+    pub(crate) fn insert(&mut self, thing: T) -> Place {
         if let Some(index) = self.free.pop() {
             let (serial, place) = &mut self.places[index as usize];
             *place = Some(thing);
@@ -35,13 +35,13 @@ impl<T> Slab<T> {
     }
 
     /// The thing, unless its stay is over.
-    pub(super) fn at(&mut self, place: Place) -> Option<&mut T> {
+    pub(crate) fn at(&mut self, place: Place) -> Option<&mut T> {
         let (serial, thing) = &mut self.places[place.index as usize];
         if *serial == place.serial { thing.as_mut() } else { None }
     }
 
     /// Ends the stay, unless it is over.
-    pub(super) fn take(&mut self, place: Place) -> Option<T> {
+    pub(crate) fn take(&mut self, place: Place) -> Option<T> {
         let (serial, thing) = &mut self.places[place.index as usize];
         if *serial != place.serial {
             return None;

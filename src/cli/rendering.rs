@@ -1,0 +1,97 @@
+//! How a report leaves the program: format, file, width, colours, and the notes that every report carries.
+
+use std::io::IsTerminal;
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+use s3seal::report::{Report, Style};
+use s3seal::request::SseMode;
+use s3seal::rig;
+use s3seal::units::Span;
+use s3seal::workload::Scenario;
+
+use super::Failure;
+use super::file::{Output, refuse_existing};
+
+#[derive(Debug, Default, Args)]
+#[group(skip)]
+pub(super) struct Arguments {
+    /// How the report is written
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
+    /// The report's file; standard output when left out or -
+    #[arg(long, short, value_name = "FILE")]
+    output: Option<PathBuf>,
+    /// Replace an existing file
+    #[arg(long)]
+    force: bool,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// Findings, a table and charts
+    #[default]
+    Text,
+    /// Everything, for programs (docs/REPORT.md)
+    Json,
+    /// One row a run
+    Csv,
+}
+
+impl Arguments {
+    /// Refuses what cannot be written before anything takes time: an existing file, a folder that takes none.
+    pub(super) fn open(&self) -> Result<Output, Failure> {
+        if let Some(path) = self.output.as_deref().filter(|path| path.as_os_str() != "-") {
+            refuse_existing(path, self.force)?;
+        }
+        Output::new(self.output.as_deref(), self.force, false)
+    }
+
+    /// Writes `report` and gives its file its name.
+    pub(super) fn write(&self, mut output: Output, report: &Report) -> Result<(), Failure> {
+        let mut bytes = Vec::new();
+        match self.format {
+            Format::Text => bytes.extend_from_slice(report.to_text(self.style(&output)).as_bytes()),
+            Format::Json => report.write_json(&mut bytes).map_err(Failure::new)?,
+            Format::Csv => report.write_csv(&mut bytes).map_err(Failure::new)?,
+        }
+        output.write(&bytes)?;
+        output.finish()
+    }
+
+    fn style(&self, output: &Output) -> Style {
+        let terminal = !output.is_file() && std::io::stdout().is_terminal();
+        if !terminal {
+            return Style::default();
+        }
+        let width = terminal_size::terminal_size().map_or(80, |(width, _)| usize::from(width.0));
+        // Source: no-color.org: any value but the empty one.
+        let colour = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+        Style { width, colour }
+    }
+}
+
+/// What a reader must know of the modes in `scenario`.
+pub(super) fn notes(scenario: &Scenario) -> Vec<String> {
+    let mut notes = Vec::new();
+    if scenario.modes.contains(&SseMode::KmsCached) {
+        notes.push(
+            "kms-cached is a data-key cache in the client or in an S3-compatible store; it is no setting of S3, whose \
+             counterpart is the Bucket Key."
+                .into(),
+        );
+    }
+    if scenario.modes.contains(&SseMode::SseKmsBucketKey) {
+        let lifetime: Span = rig::settings(scenario, SseMode::SseKmsBucketKey).bucket_key.lifetime;
+        notes.push(format!(
+            "AWS publishes no lifetime of a Bucket Key: {lifetime} is an assumption (bucket_key.lifetime)."
+        ));
+    }
+    if scenario.modes.contains(&SseMode::DsseKms) {
+        notes.push(
+            "AWS publishes no count of KMS calls under dsse-kms: as many as under sse-kms are assumed."
+                .into(),
+        );
+    }
+    notes
+}

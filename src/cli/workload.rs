@@ -1,0 +1,142 @@
+//! What `sim` and `load` take: a scenario, by name or file, and flags that change it.
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use s3seal::pipeline;
+use s3seal::request::{Operation, SseMode};
+use s3seal::rig;
+use s3seal::units::Span;
+use s3seal::workload::{ArrivalProcess, Naming, Scenario, Stop, preset, span};
+
+use super::Failure;
+use super::file::Input;
+
+#[derive(Debug, Default, Args)]
+#[group(skip)]
+pub(super) struct Arguments {
+    /// A built-in scenario (see `s3seal scenario list`)
+    #[arg(default_value = "default", conflicts_with = "file")]
+    scenario: String,
+    /// A scenario file instead (see `s3seal scenario new`)
+    #[arg(long, value_name = "FILE")]
+    file: Option<PathBuf>,
+    /// Requests per second, in the long run
+    #[arg(long, value_name = "PER_SECOND", allow_negative_numbers = true)]
+    rate: Option<f64>,
+    /// KMS calls per second; several, as in 5500,10000, are run side by side
+    #[arg(long, value_name = "PER_SECOND", value_delimiter = ',')]
+    pub(super) quota: Vec<u64>,
+    /// How long requests arrive in the measured part
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    pub(super) duration: Option<Span>,
+    /// How long they arrive before it
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    pub(super) warm_up: Option<Span>,
+    /// The number from which every random choice follows
+    #[arg(long)]
+    seed: Option<u64>,
+    /// SSE modes, as in sse-s3,sse-kms
+    #[arg(long, value_name = "MODES", value_delimiter = ',')]
+    modes: Vec<SseMode>,
+}
+
+fn time(text: &str) -> Result<Span, String> {
+    span(text).ok_or_else(|| "expected a time such as 500ms, 5s or 1h30m".into())
+}
+
+impl Arguments {
+    /// Whether it is the scenario that runs when nothing is asked for, in its own length.
+    pub(super) fn is_default(&self) -> bool {
+        self.file.is_none()
+            && matches!(self.scenario.as_str(), "" | "default")
+            && self.duration.is_none()
+            && self.warm_up.is_none()
+    }
+
+    /// The scenario with its flags, held against every rule that can be checked before a run.
+    pub(super) fn scenario(&self) -> Result<Scenario, Failure> {
+        let mut scenario = match &self.file {
+            Some(path) => read(path)?,
+            None if self.scenario.is_empty() => Scenario::default(),
+            None => Scenario::parse(preset(&self.scenario).map_err(Failure::usage)?.text)
+                .map_err(Failure::usage)?,
+        };
+        if let Some(rate) = self.rate {
+            set_rate(&mut scenario.arrival, rate);
+        }
+        if let Some(duration) = self.duration {
+            scenario.stop = Stop::Duration(duration);
+        }
+        scenario.warm_up = self.warm_up.unwrap_or(scenario.warm_up);
+        scenario.seed = self.seed.unwrap_or(scenario.seed);
+        if !self.modes.is_empty() {
+            scenario.modes.clone_from(&self.modes);
+        }
+        if let [quota] = self.quota[..] {
+            scenario.kms.quota = Some(quota);
+        }
+        scenario.validate().map_err(|error| self.explain(&error))?;
+        self.check(&scenario)?;
+        Ok(scenario)
+    }
+
+    /// The rooms' own rules, before anything takes time.
+    fn check(&self, scenario: &Scenario) -> Result<(), Failure> {
+        let directory = rig::directory(scenario, &Naming::new(scenario)).map_err(|e| self.explain(&e))?;
+        for &mode in &scenario.modes {
+            rig::rules(scenario, mode).map_err(|error| self.explain(&error))?;
+            for quota in self.quotas(mode) {
+                rig::kms(scenario, mode, quota, &directory).map_err(|error| self.explain(&error))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The quotas to run `mode` under: `None` is the scenario's own, or what the Region grants.
+    pub(super) fn quotas(&self, mode: SseMode) -> Vec<Option<u64>> {
+        if self.quota.len() < 2 || !uses_kms(mode) {
+            return vec![None];
+        }
+        self.quota.iter().copied().map(Some).collect()
+    }
+
+    /// An error of values, with the file that they came from. Flags are named by the field that they set.
+    fn explain(&self, error: &dyn std::error::Error) -> Failure {
+        match &self.file {
+            Some(path) => Failure::usage(format_args!("{}: {error}", path.display())),
+            None => Failure::usage(error),
+        }
+    }
+}
+
+/// Whether a quota can matter to `mode`.
+pub(super) fn uses_kms(mode: SseMode) -> bool {
+    pipeline::calls(Operation::PutObject, mode, false) > 0
+}
+
+fn set_rate(arrival: &mut ArrivalProcess, to: f64) {
+    match arrival {
+        ArrivalProcess::Constant { rate }
+        | ArrivalProcess::Poisson { rate }
+        | ArrivalProcess::Burst { rate, .. } => *rate = to,
+        // Their rates rise or fall together.
+        varying => *varying = varying.scaled(to / varying.mean_rate()),
+    }
+}
+
+/// Most bytes of a scenario file; a typical one has a thousand.
+const FILE_BYTES_MAX: usize = 1 << 20;
+
+fn read(path: &Path) -> Result<Scenario, Failure> {
+    let mut input = Input::new(Some(path))?;
+    let mut bytes = vec![0; FILE_BYTES_MAX + 1];
+    let filled = input.fill(&mut bytes)?;
+    let name = &input.name;
+    if filled > FILE_BYTES_MAX {
+        return Err(Failure::usage(format_args!("{name}: more than 1 MiB: expected a scenario in TOML")));
+    }
+    let text = std::str::from_utf8(&bytes[..filled])
+        .map_err(|_| Failure::usage(format_args!("{name}: not UTF-8: expected a scenario in TOML")))?;
+    Scenario::parse(text).map_err(|error| Failure::usage(format_args!("{name}: {error}")))
+}

@@ -1,0 +1,98 @@
+//! The clock of a run: that of the machine, or one that stands still until it is set.
+
+use std::time::Duration;
+
+use crate::report::{Distribution, Percentiles};
+use crate::rig::Cost;
+use crate::units::{Span, Timestamp};
+
+/// How long before an instant the driver stops sleeping and spins. A sleep ends 80 µs late in the middle and 113 µs at the
+/// 99th percentile; nearer, and the machine's naps would show as lag (docs/METHODOLOGY.md).
+pub const SPIN_AHEAD: Span = Span::from_micros(60);
+
+/// How long the noise of the machine is measured before a run.
+pub const NOISE_PROBE: Span = Span::from_millis(200);
+
+/// Between two instants of the probe.
+const NOISE_EVERY: Span = Span::from_micros(50);
+
+/// Which clock a run is on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Time {
+    /// `CLOCK_BOOTTIME`, from the start of the run.
+    Real,
+    /// A clock that jumps from event to event: sealing and opening take what is given here instead of what they took.
+    Paused {
+        /// Sealing and opening, one layer.
+        crypto: Cost,
+        /// The store.
+        store: Cost,
+    },
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Clock {
+    /// Counts from this instant after the start of the machine.
+    Real(u64),
+    Paused(Timestamp),
+}
+
+impl Clock {
+    pub(super) fn start(time: Time) -> Self {
+        match time {
+            Time::Real => Self::Real(boot_nanos()),
+            Time::Paused { .. } => Self::Paused(Timestamp::ZERO),
+        }
+    }
+
+    #[inline]
+    pub(super) fn now(self) -> Timestamp {
+        match self {
+            Self::Real(origin) => Timestamp::from_nanos(boot_nanos().saturating_sub(origin)),
+            Self::Paused(now) => now,
+        }
+    }
+
+    /// How long to sleep before spinning to `instant`; nothing when it is near.
+    pub(super) fn sleep_before(self, instant: Timestamp) -> Option<Duration> {
+        let left = (instant - SPIN_AHEAD).since(self.now());
+        (left > Span::ZERO).then(|| left.into())
+    }
+
+    /// How late this machine runs a thread that does nothing but watch the clock: what no run on it can be better than.
+    pub(super) fn noise(self) -> Percentiles {
+        let mut lateness = Distribution::default();
+        if let Self::Real(_) = self {
+            let start = self.now();
+            let mut due = start + NOISE_EVERY;
+            while due < start + NOISE_PROBE {
+                let now = self.now();
+                if now < due {
+                    std::hint::spin_loop();
+                    continue;
+                }
+                lateness.record(now.since(due));
+                due = due + NOISE_EVERY;
+            }
+        }
+        lateness.percentiles()
+    }
+}
+
+#[cfg(any(target_os = "linux", target_os = "android"))]
+#[inline]
+fn boot_nanos() -> u64 {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+    // Since the machine started: neither negative nor beyond 584 years.
+    time.tv_sec.unsigned_abs().saturating_mul(crate::units::NANOS_PER_SECOND) + time.tv_nsec.unsigned_abs()
+}
+
+/// Elsewhere the monotonic clock, which may stand still while the machine sleeps.
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+#[expect(clippy::disallowed_methods, reason = "live reads the clock")]
+fn boot_nanos() -> u64 {
+    use std::sync::OnceLock;
+    use std::time::Instant;
+    static ORIGIN: OnceLock<Instant> = OnceLock::new();
+    Span::from(ORIGIN.get_or_init(Instant::now).elapsed()).as_nanos()
+}

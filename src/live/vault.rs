@@ -1,0 +1,351 @@
+//! Keys and envelopes of a run: what wraps, seals and opens for real. Decides nothing.
+
+use std::ops::Deref;
+use std::sync::Arc;
+
+use super::error::WorkError;
+use crate::cache::Lent;
+use crate::envelope::{
+    Backend, ByteRange, CustomerKey, DataKey, EncryptionContext, Header, Identity, KeyArn, Keys, Manifest,
+    ManifestPart, Options, Part, Slot, Threads, WrappedKey, WrappingKey, seal_into,
+};
+use crate::kms::{BlobHeader, Keyring};
+use crate::pipeline::{KeyHandle, Keyed, is_cached};
+use crate::request::SseMode;
+use crate::units::Seed;
+use crate::workload::{Bodies, Naming, Scenario};
+
+/// Version of the one root key that a run has.
+const ROOT_VERSION: u32 = 1;
+
+/// A key that KMS made or opened, with its wrapped form: a data key, or a Bucket Key.
+#[derive(Debug)]
+pub(super) struct Held {
+    pub(super) handle: KeyHandle,
+    pub(super) key: DataKey,
+    pub(super) wrapped: WrappedKey,
+}
+
+impl Keyed for Arc<Held> {
+    fn handle(&self) -> KeyHandle {
+        self.deref().handle
+    }
+}
+
+impl Keyed for Lent<Held> {
+    fn handle(&self) -> KeyHandle {
+        self.deref().handle
+    }
+}
+
+/// What an envelope belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Name {
+    pub(super) bucket: u32,
+    pub(super) kms_key: u32,
+    /// The object; of a copy its source.
+    pub(super) object: u64,
+    pub(super) kind: Kind,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    Object,
+    Copy,
+    /// Of the arrival with this number.
+    Upload(u64),
+}
+
+/// Everything that seals and opens in one run; shared by its threads.
+#[derive(Debug)]
+pub(super) struct Vault {
+    pub(super) mode: SseMode,
+    pub(super) bodies: Bodies,
+    naming: Naming,
+    buckets: Vec<String>,
+    arns: Vec<KeyArn>,
+    keyring: Keyring,
+    root: WrappingKey,
+    customer: CustomerKey,
+}
+
+/// The keys of one envelope, and its slot.
+struct Unwrapped<'k> {
+    inner: Inner<'k>,
+    outer: Option<DataKey>,
+}
+
+enum Inner<'k> {
+    Held(&'k DataKey),
+    Own(DataKey),
+    Customer(&'k CustomerKey),
+}
+
+impl Unwrapped<'_> {
+    fn keys(&self) -> Keys<'_> {
+        let inner = match &self.inner {
+            Inner::Customer(key) => return Keys::Customer(key),
+            Inner::Held(key) => key,
+            Inner::Own(key) => key,
+        };
+        match &self.outer {
+            Some(outer) => Keys::Two { inner, outer },
+            None => Keys::One(inner),
+        }
+    }
+}
+
+impl Vault {
+    pub(super) fn new(scenario: &Scenario, mode: SseMode, arns: Vec<KeyArn>) -> Result<Self, WorkError> {
+        let naming = Naming::new(scenario);
+        Ok(Self {
+            mode,
+            bodies: Bodies::new(Seed(scenario.seed)),
+            buckets: (0..scenario.layout.buckets).map(|bucket| naming.bucket(bucket)).collect(),
+            naming,
+            arns,
+            keyring: Keyring::new(),
+            root: WrappingKey::generate()?,
+            customer: CustomerKey::generate()?,
+        })
+    }
+
+    /// `GenerateDataKey`.
+    pub(super) fn generate(
+        &self,
+        handle: KeyHandle,
+        header: &BlobHeader,
+        name: Name,
+    ) -> Result<Held, WorkError> {
+        let (key, wrapped) = self.keyring.generate_data_key(header, &self.context(name)?)?;
+        Ok(Held { handle, key, wrapped })
+    }
+
+    /// `Decrypt`.
+    pub(super) fn decrypt(
+        &self,
+        handle: KeyHandle,
+        wrapped: &WrappedKey,
+        name: Name,
+    ) -> Result<Held, WorkError> {
+        let key = self.keyring.decrypt_data_key(wrapped, &self.context(name)?)?;
+        Ok(Held { handle, key, wrapped: wrapped.clone() })
+    }
+
+    /// What `envelope` keeps under a KMS key.
+    pub(super) fn wrapped(envelope: &[u8]) -> Result<WrappedKey, WorkError> {
+        match Header::parse(envelope)?.slot() {
+            Slot::SseKms { wrapped, .. } | Slot::DsseKms { wrapped_inner: wrapped, .. } => {
+                Ok(wrapped.clone())
+            }
+            Slot::SseKmsBucketKey { wrapped_bucket_key, .. } => Ok(wrapped_bucket_key.clone()),
+            _ => Err(WorkError::NoKey),
+        }
+    }
+
+    /// `out` becomes the envelope of `plaintext`.
+    pub(super) fn seal(
+        &self,
+        held: Option<&Held>,
+        name: Name,
+        part: Part,
+        plaintext: &[u8],
+        out: &mut Vec<u8>,
+    ) -> Result<(), WorkError> {
+        let (unwrapped, slot) = self.fresh(held, name)?;
+        let options = Options { part, ..Options::default() };
+        Ok(seal_into(unwrapped.keys(), &slot, &self.identity(name), plaintext, options, out)?)
+    }
+
+    /// `out` becomes the plaintext of `envelope`, all of it.
+    pub(super) fn open(
+        &self,
+        held: Option<&Held>,
+        name: Name,
+        envelope: &[u8],
+        out: &mut Vec<u8>,
+    ) -> Result<(), WorkError> {
+        let header = Header::parse(envelope)?;
+        let unwrapped = self.unwrap(header.slot(), held, name)?;
+        let unlocked = header.unlock(unwrapped.keys(), &self.identity(name), Backend::default())?;
+        Ok(unlocked.open_into(&envelope[unlocked.header_bytes()..], Threads::Pool, out)?)
+    }
+
+    /// `bytes` of the plaintext of `envelope`, from `first` on.
+    pub(super) fn open_range(
+        &self,
+        held: Option<&Held>,
+        name: Name,
+        envelope: &[u8],
+        (first, bytes): (u64, u64),
+    ) -> Result<Vec<u8>, WorkError> {
+        let header = Header::parse(envelope)?;
+        let unwrapped = self.unwrap(header.slot(), held, name)?;
+        let unlocked = header.unlock(unwrapped.keys(), &self.identity(name), Backend::default())?;
+        let range = ByteRange::FromTo { first, last: first + bytes - 1 };
+        let plan = unlocked.plan_range(range, envelope.len() as u64)?;
+        let cut = |range: &std::ops::Range<u64>| {
+            let at = |offset| usize::try_from(offset).expect("within an envelope in memory");
+            &envelope[at(range.start)..at(range.end)]
+        };
+        let last = plan.last_frame.as_ref().map_or(&[][..], cut);
+        Ok(unlocked.open_range(&plan, cut(&plan.frames), last, Threads::Pool)?)
+    }
+
+    /// The sealed manifest of `parts`, which are checked on the way.
+    pub(super) fn manifest(
+        &self,
+        held: Option<&Held>,
+        name: Name,
+        parts: &[Vec<u8>],
+    ) -> Result<Vec<u8>, WorkError> {
+        let identity = self.identity(name);
+        let listed = parts.iter().map(|part| {
+            let header = Header::parse(part)?;
+            let unwrapped = self.unwrap(header.slot(), held, name)?;
+            Ok(ManifestPart::of(&header.unlock(unwrapped.keys(), &identity, Backend::default())?)?)
+        });
+        let manifest = Manifest::new(listed.collect::<Result<_, WorkError>>()?)?;
+        let (unwrapped, slot) = self.fresh(held, name)?;
+        Ok(manifest.seal(unwrapped.keys(), &slot, &identity)?)
+    }
+
+    /// Opens a whole upload by its manifest, and compares it with the body of `version`.
+    pub(super) fn check_upload(
+        &self,
+        held: Option<&Held>,
+        name: Name,
+        version: u64,
+        manifest: &[u8],
+        parts: &[Vec<u8>],
+    ) -> Result<(), WorkError> {
+        let identity = self.identity(name);
+        let unwrapped = self.unwrap(Header::parse(manifest)?.slot(), held, name)?;
+        let manifest = Manifest::open(unwrapped.keys(), &identity, manifest)?;
+        let (mut offset, mut plain) = (0, Vec::new());
+        for (index, part) in parts.iter().enumerate() {
+            let header = Header::parse(part)?;
+            let unwrapped = self.unwrap(header.slot(), held, name)?;
+            let unlocked = header.unlock(unwrapped.keys(), &identity, Backend::default())?;
+            manifest.check_part(index, &unlocked)?;
+            unlocked.open_into(&part[unlocked.header_bytes()..], Threads::Pool, &mut plain)?;
+            self.check(name.object, version, offset, &plain)?;
+            offset += plain.len() as u64;
+        }
+        Ok(())
+    }
+
+    /// Whether `plain` is the body of `object` in `version` from `offset` on.
+    pub(super) fn check(
+        &self,
+        object: u64,
+        version: u64,
+        offset: u64,
+        plain: &[u8],
+    ) -> Result<(), WorkError> {
+        let mismatch = self.bodies.mismatch(object, version, offset, plain);
+        mismatch.map_or(Ok(()), |at| Err(WorkError::Mismatch { object, version, at }))
+    }
+
+    /// Keys for a new envelope, and the slot that leads to them.
+    fn fresh<'k>(
+        &'k self,
+        held: Option<&'k Held>,
+        name: Name,
+    ) -> Result<(Unwrapped<'k>, Slot), WorkError> {
+        let key = || self.arns[name.kms_key as usize].clone();
+        let held = || held.ok_or(WorkError::NoKey);
+        let context = EncryptionContext::empty();
+        let (inner, outer, slot) = match self.mode {
+            SseMode::SseC => (Inner::Customer(&self.customer), None, Slot::SseC),
+            SseMode::SseS3 => {
+                let (own, wrapped) = self.under(&self.root, name)?;
+                (Inner::Own(own), None, Slot::SseS3 { root_version: ROOT_VERSION, wrapped })
+            }
+            SseMode::SseKms | SseMode::KmsCached => {
+                let held = held()?;
+                let slot = Slot::SseKms { key: key(), wrapped: held.wrapped.clone(), context };
+                (Inner::Held(&held.key), None, slot)
+            }
+            SseMode::SseKmsBucketKey => {
+                let held = held()?;
+                let (own, wrapped) = self.under(&WrappingKey::from_data_key(&held.key), name)?;
+                let (generation, wrapped_bucket_key) = (held.handle.0, held.wrapped.clone());
+                let slot =
+                    Slot::SseKmsBucketKey { key: key(), generation, wrapped_bucket_key, wrapped, context };
+                (Inner::Own(own), None, slot)
+            }
+            SseMode::DsseKms => {
+                let held = held()?;
+                let (outer, wrapped_outer) = self.under(&self.root, name)?;
+                let (wrapped_inner, root_version) = (held.wrapped.clone(), ROOT_VERSION);
+                let slot =
+                    Slot::DsseKms { key: key(), wrapped_inner, root_version, wrapped_outer, context };
+                (Inner::Held(&held.key), Some(outer), slot)
+            }
+        };
+        Ok((Unwrapped { inner, outer }, slot))
+    }
+
+    /// The keys that `slot` leads to.
+    fn unwrap<'k>(
+        &'k self,
+        slot: &Slot,
+        held: Option<&'k Held>,
+        name: Name,
+    ) -> Result<Unwrapped<'k>, WorkError> {
+        let held = || held.ok_or(WorkError::NoKey);
+        let (inner, outer) = match slot {
+            Slot::SseC => (Inner::Customer(&self.customer), None),
+            Slot::SseS3 { wrapped, .. } => (Inner::Own(self.root.unwrap(wrapped, &self.object_context(name)?)?), None),
+            Slot::SseKms { .. } => (Inner::Held(&held()?.key), None),
+            Slot::SseKmsBucketKey { wrapped, .. } => {
+                let bucket_key = WrappingKey::from_data_key(&held()?.key);
+                (Inner::Own(bucket_key.unwrap(wrapped, &self.object_context(name)?)?), None)
+            }
+            Slot::DsseKms { wrapped_outer, .. } => {
+                let outer = self.root.unwrap(wrapped_outer, &self.object_context(name)?)?;
+                (Inner::Held(&held()?.key), Some(outer))
+            }
+        };
+        Ok(Unwrapped { inner, outer })
+    }
+
+    /// A fresh data key for the object alone, and its form under `key`.
+    fn under(&self, key: &WrappingKey, name: Name) -> Result<(DataKey, WrappedKey), WorkError> {
+        let own = DataKey::generate()?;
+        let wrapped = key.wrap(&own, &self.object_context(name)?)?;
+        Ok((own, wrapped))
+    }
+
+    /// The context of a call to KMS: constant for the bucket where keys are kept, else that of the object.
+    fn context(&self, name: Name) -> Result<EncryptionContext, WorkError> {
+        if is_cached(self.mode) {
+            return Ok(EncryptionContext::of_bucket(self.bucket(name))?);
+        }
+        self.object_context(name)
+    }
+
+    fn object_context(&self, name: Name) -> Result<EncryptionContext, WorkError> {
+        Ok(EncryptionContext::of_object(self.bucket(name), &self.object_key(name))?)
+    }
+
+    fn identity(&self, name: Name) -> Identity {
+        let (bucket, key) = (self.bucket(name), self.object_key(name));
+        match name.kind {
+            Kind::Upload(number) => Identity::upload(bucket, &key, &format!("upload-{number}")),
+            Kind::Object | Kind::Copy => Identity::object(bucket, &key),
+        }
+    }
+
+    fn bucket(&self, name: Name) -> &str {
+        &self.buckets[name.bucket as usize]
+    }
+
+    fn object_key(&self, name: Name) -> String {
+        match name.kind {
+            Kind::Copy => self.naming.copy_key(name.object),
+            Kind::Object | Kind::Upload(_) => self.naming.object_key(name.object),
+        }
+    }
+}
