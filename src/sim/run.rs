@@ -33,7 +33,7 @@ pub trait Sink {
 pub struct Options {
     /// KMS quota in place of the scenario's.
     pub quota: Option<u64>,
-    /// Most requests in flight.
+    /// Most requests in flight; a closed loop has no more than it has clients.
     pub in_flight_max: usize,
     /// A closed loop: so many clients, each of which sends its next request when the last one has ended; then due times are
     /// not those of the schedule. None: the open loop of the scenario. A closed loop hides the delay that requests would
@@ -318,7 +318,8 @@ where
 
     /// Whether no request may start at `now`.
     fn is_full(&mut self, now: Timestamp) -> bool {
-        let most = self.options.in_flight_max;
+        // In a closed loop the clients are the limit.
+        let most = self.options.concurrency.map_or(self.options.in_flight_max, |_| usize::MAX);
         if self.running.len() + self.ahead.len() < most {
             return false;
         }
