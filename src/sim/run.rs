@@ -1,85 +1,22 @@
 //! The run: arrivals and events in one order, from the first due time to the last row.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 
 use super::event_queue::EventQueue;
 use super::object::{FIRST_NEW_HANDLE, OBJECTS_MAX, Objects};
+use super::option::{Options, Run, Sink};
 use super::slab::{Place, Slab};
-use crate::cache::{self, Cache, Failure, Local, Metrics, Off};
+use crate::cache::{self, Cache, Failure, Local, Off};
 use crate::kms::{self, Answer};
 use crate::pipeline::{
     Action, Call, Core, Fetch, FetchAction, FetchInput, Input, KeyHandle, Need, Parking, Phase, Reply,
     Request, Standing, Tally, Woken, failure_of, is_cached, is_service_side,
 };
-use crate::request::{KmsCall, Operation, Outcome, SseMode};
-use crate::rig::{self, CRYPTO_COST, Cost, Kms, RigError, S3Times, STORE_COST, Stalls};
+use crate::request::{Operation, SseMode};
+use crate::rig::{self, Kms, RigError, S3Times, Stalls};
 use crate::units::{Span, Stream, Timestamp};
 use crate::workload::{Arrival, Arrivals, FleetStart, Naming, Placement, Puts, Scenario, Stop};
-
-/// Most requests in flight when nothing else is asked: what is due beyond it is dropped and counted. An assumption, in
-/// the order of the sockets that a few large machines keep open.
-pub const IN_FLIGHT_MAX_DEFAULT: usize = 100_000;
-
-/// Takes the rows of a run.
-pub trait Sink {
-    /// A request has ended. Warm-up included: it is due before [`Run::measured_from`].
-    fn outcome(&mut self, row: &Outcome);
-    /// A KMS call has ended.
-    fn kms_call(&mut self, row: &KmsCall);
-}
-
-/// What a run does beyond its scenario.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Options {
-    /// KMS quota in place of the scenario's.
-    pub quota: Option<u64>,
-    /// Most requests in flight; a closed loop has no more than it has clients.
-    pub in_flight_max: usize,
-    /// A closed loop: so many clients, each of which sends its next request when the last one has ended; then due times are
-    /// not those of the schedule. None: the open loop of the scenario. A closed loop hides the delay that requests would
-    /// have met which it did not send.
-    pub concurrency: Option<u32>,
-    /// Whether requests that have their keys are finished at once, which is faster and gives the same rows.
-    pub run_ahead: bool,
-    /// Sealing and opening, one layer.
-    pub crypto: Cost,
-    /// The store.
-    pub store: Cost,
-}
-
-impl Default for Options {
-    fn default() -> Self {
-        Self {
-            quota: None,
-            in_flight_max: IN_FLIGHT_MAX_DEFAULT,
-            concurrency: None,
-            run_ahead: true,
-            crypto: CRYPTO_COST,
-            store: STORE_COST,
-        }
-    }
-}
-
-/// What is known after a run beside its rows.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Run {
-    /// The start of the measured part.
-    pub measured_from: Timestamp,
-    /// Its end by the schedule; of a run of so many operations, the due time of the last.
-    pub measured_until: Timestamp,
-    /// When the last request ended.
-    pub ended: Timestamp,
-    /// Requests, dropped ones included.
-    pub requests: u64,
-    /// Calls that KMS was sent.
-    pub kms_calls: u64,
-    /// Quota in calls per second.
-    pub quota_per_s: u32,
-    /// What the caches counted.
-    pub cache: Metrics,
-    /// What the reader should be told about the quota.
-    pub note: Option<String>,
-}
 
 /// Runs `scenario` in `mode` in virtual time. Rows go to `sink`.
 ///
@@ -92,20 +29,69 @@ pub fn run(
     options: &Options,
     sink: &mut impl Sink,
 ) -> Result<Run, RigError> {
-    if is_cached(mode) {
-        run_with(scenario, mode, options, sink, |rules, generations| Ok(Local::new(rules, generations)))
-    } else {
-        run_with(scenario, mode, options, sink, |rules, generations| Ok(Off::new(rules, generations)))
+    let naming = Naming::new(scenario);
+    let of_scenario = Arrivals::new(scenario);
+    let schedule = Schedule { naming: &naming, first_new: of_scenario.fixed_objects() };
+    if options.concurrency.is_some() {
+        // The clients, not the schedule, decide when a run is over.
+        let endless = Scenario { stop: Stop::Operations(u64::MAX), ..scenario.clone() };
+        return run_any(scenario, mode, options, &schedule, Arrivals::new(&endless), sink);
     }
+    run_any(scenario, mode, options, &schedule, of_scenario, sink)
 }
 
-fn run_with<C, S>(
+/// As [`run`], with `arrivals` from elsewhere, such as a trace, in due order. The scenario gives everything else; its
+/// numbers of objects, buckets, KMS keys and principals must cover those of the arrivals, named by `naming`.
+///
+/// # Errors
+/// As [`run`].
+///
+/// # Panics
+/// When an arrival names a bucket, KMS key or principal beyond the scenario's numbers.
+pub fn run_arrivals(
     scenario: &Scenario,
     mode: SseMode,
     options: &Options,
-    sink: &mut S,
-    make: impl Fn(cache::Rules, std::sync::Arc<cache::Generations>) -> Result<C, cache::ConfigError> + Copy,
-) -> Result<Run, RigError>
+    naming: &Naming,
+    arrivals: impl Iterator<Item = Arrival>,
+    sink: &mut impl Sink,
+) -> Result<Run, RigError> {
+    let schedule = Schedule { naming, first_new: scenario.objects.count };
+    run_any(scenario, mode, options, &schedule, arrivals, sink)
+}
+
+/// What belongs to the arrivals of a run.
+struct Schedule<'n> {
+    naming: &'n Naming,
+    /// Ids from here on are of objects that the run makes.
+    first_new: u64,
+}
+
+fn run_any(
+    scenario: &Scenario,
+    mode: SseMode,
+    options: &Options,
+    schedule: &Schedule<'_>,
+    arrivals: impl Iterator<Item = Arrival>,
+    sink: &mut impl Sink,
+) -> Result<Run, RigError> {
+    if is_cached(mode) {
+        let make = |rules, generations| Ok(Local::new(rules, generations));
+        Ok(simulation(scenario, mode, options, schedule, sink, make)?.run(scenario, arrivals))
+    } else {
+        let make = |rules, generations| Ok(Off::new(rules, generations));
+        Ok(simulation(scenario, mode, options, schedule, sink, make)?.run(scenario, arrivals))
+    }
+}
+
+fn simulation<'s, C, S>(
+    scenario: &Scenario,
+    mode: SseMode,
+    options: &Options,
+    schedule: &Schedule<'_>,
+    sink: &'s mut S,
+    make: impl Fn(cache::Rules, Arc<cache::Generations>) -> Result<C, cache::ConfigError> + Copy,
+) -> Result<Simulation<'s, C, S>, RigError>
 where
     C: Cache<Key = KeyHandle, Material = KeyHandle>,
     S: Sink,
@@ -115,8 +101,7 @@ where
         let (field, value) = ("objects.count".into(), scenario.objects.count.to_string());
         return Err(RigError { field, value, expected: "at most 268,435,456 in this mode".into() });
     }
-    let naming = Naming::new(scenario);
-    let directory = rig::directory(scenario, &naming)?;
+    let directory = rig::directory(scenario, schedule.naming)?;
     let settings = rig::settings(scenario, mode);
     let kms = rig::kms(scenario, mode, options.quota, &directory)?;
     let (seal, open) = rig::rules(scenario, mode)?;
@@ -129,9 +114,8 @@ where
     if scenario.s3.prefix_limits {
         core = core.with_prefix_limits();
     }
-    let arrivals = Arrivals::new(scenario);
-    let simulation = Simulation {
-        objects: Objects::new(scenario, mode, settings.bucket_key.lifetime, arrivals.fixed_objects()),
+    Ok(Simulation {
+        objects: Objects::new(scenario, mode, settings.bucket_key.lifetime, schedule.first_new),
         core,
         kms_stream: scenario.seed().stream("kms", 0),
         kms,
@@ -155,8 +139,7 @@ where
         ended: Timestamp::ZERO,
         requests: 0,
         sink,
-    };
-    Ok(simulation.run(scenario, arrivals))
+    })
 }
 
 /// A request and what the driver knows of it.
@@ -231,9 +214,9 @@ where
     C: Cache<Key = KeyHandle, Material = KeyHandle>,
     S: Sink,
 {
-    fn run(mut self, scenario: &Scenario, arrivals: Arrivals) -> Run {
+    fn run(mut self, scenario: &Scenario, arrivals: impl Iterator<Item = Arrival>) -> Run {
         let placement = Placement::new(scenario);
-        let measured_from = arrivals.measured_from();
+        let measured_from = Timestamp::ZERO + scenario.warm_up;
         let mut last_due = measured_from;
         if scenario.fleet.start == FleetStart::Cold {
             self.queue.push(measured_from, Event::ColdStart);
@@ -256,7 +239,7 @@ where
                     self.arrive(&arrival, &placement);
                 }
             }
-            Some(_) => last_due = self.closed_loop(scenario, end, &placement),
+            Some(_) => last_due = self.closed_loop(scenario, arrivals, end, &placement),
         }
         while self.next_event().is_some() {
             self.turn(false);
@@ -277,15 +260,14 @@ where
     fn closed_loop(
         &mut self,
         scenario: &Scenario,
+        mut arrivals: impl Iterator<Item = Arrival>,
         end: Option<Timestamp>,
         placement: &Placement,
     ) -> Timestamp {
-        let endless = Stop::Operations(u64::MAX);
         let mut left = match scenario.stop {
             Stop::Operations(count) => count,
             Stop::Duration(_) => u64::MAX,
         };
-        let mut arrivals = Arrivals::new(&Scenario { stop: endless, ..scenario.clone() });
         let mut now = Timestamp::ZERO;
         loop {
             while self.idle > 0 && left > 0 && end.is_none_or(|end| now < end) {
