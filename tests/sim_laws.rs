@@ -144,7 +144,8 @@ fn alone(operation: fn(&mut Mix), rate: f64) -> Scenario {
 #[test]
 fn each_operation_makes_the_calls_of_the_table_cold_and_warm() {
     use Operation::{CompleteMultipartUpload, CreateMultipartUpload, UploadPart};
-    let single: [(Operation, fn(&mut Mix)); 7] = [
+    type Only = fn(&mut Mix);
+    let single: [(Operation, Only); 7] = [
         (Operation::PutObject, |mix| mix.put_object = 1.0),
         (Operation::GetObject, |mix| mix.get_object = 1.0),
         (Operation::GetObjectRange, |mix| mix.get_object_range = 1.0),
@@ -162,7 +163,7 @@ fn each_operation_makes_the_calls_of_the_table_cold_and_warm() {
             let cold = calls(&scenario);
             // Ten more of the same, well within the age of a key: warm.
             scenario.stop = Stop::Operations(11);
-            let warm = (calls(&scenario) - cold) as f64 / 10.0;
+            let ten_warm = calls(&scenario) - cold;
             let expected = |warm| match operation {
                 // A part's first Decrypt warms the others, and the end.
                 CreateMultipartUpload if mode == SseMode::SseKmsBucketKey => {
@@ -175,7 +176,7 @@ fn each_operation_makes_the_calls_of_the_table_cold_and_warm() {
                 }
                 operation => calls_of(operation, mode, warm),
             };
-            assert_eq!((cold, warm), (expected(false), expected(true) as f64), "{operation} in {mode}");
+            assert_eq!((cold, ten_warm), (expected(false), 10 * expected(true)), "{operation} in {mode}");
         }
     }
 }
