@@ -10,6 +10,7 @@ use s3seal::request::{Ending, KeySource, KmsAnswer, KmsCall, Operation, Outcome,
 use s3seal::units::{Seed, Span, Timestamp};
 
 type Keys = Local<KeyHandle>;
+type Wake = (Parking, Woken<KeyHandle>, Tally);
 
 const ARN: &str = "arn:aws:kms:eu-west-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab";
 
@@ -93,7 +94,7 @@ fn fly(
     fetch: &mut Fetch,
     input: FetchInput<KeyHandle>,
     now: Timestamp,
-) -> (Vec<KmsCall>, Option<Timestamp>, Option<(Parking, Woken<KeyHandle>, Tally)>) {
+) -> (Vec<KmsCall>, Option<Timestamp>, Option<Wake>) {
     let mut out = Vec::new();
     fetch.step(core, input, now, &mut out);
     let (mut rows, mut again, mut wake) = (Vec::new(), None, None);
@@ -117,6 +118,7 @@ fn refused(failure: Failure) -> FetchInput<KeyHandle> {
 }
 
 #[test]
+#[expect(clippy::drop_non_drop, reason = "says that the request is gone")]
 fn a_request_that_is_gone_strands_nobody() {
     let mut core = core(cached());
     let mut leader = Request::new(job(Operation::PutObject));

@@ -1,4 +1,10 @@
 //! The simulator: hits beside the barest loops that count anything, the full run, and a throttled run without a cache.
+#![expect(clippy::disallowed_methods, reason = "a benchmark reads the clock")]
+#![expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_precision_loss,
+    reason = "indices and counts below 2³²"
+)]
 
 use std::time::{Duration, Instant};
 
@@ -15,7 +21,7 @@ const OBJECTS: u64 = 1 << 20;
 /// Requests of one batch: enough to make the set-up (tables, names) small beside it.
 const BATCH: u64 = 4_000_000;
 
-pub fn run(board: &mut Board) {
+pub(crate) fn run(board: &mut Board) {
     hits(board);
     full(board);
     uncached_throttled(board);
@@ -108,7 +114,7 @@ fn hits(board: &mut Board) {
     if !board.wants("sim_hits") {
         return;
     }
-    let batch = if board.is_test() { 2_000 } else { BATCH };
+    let batch = if board.is_test() { 200_000 } else { BATCH };
     let scenario = of_hits(batch);
     let (mut sink, order) = (Counts::default(), zipf_order());
     // A batch answers every request, nearly all from the cache.
@@ -183,9 +189,9 @@ impl Lru {
     fn unlink(&mut self, place: u32) {
         let (_, newer, older) = self.entries[place as usize];
         if newer == NONE {
-            self.newest = older
+            self.newest = older;
         } else {
-            self.entries[newer as usize].2 = older
+            self.entries[newer as usize].2 = older;
         }
         if older == NONE { self.oldest = newer } else { self.entries[older as usize].1 = newer }
     }

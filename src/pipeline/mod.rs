@@ -49,7 +49,7 @@ pub use directory::Directory;
 pub use fetch::{Fetch, failure_of};
 pub use job::Job;
 pub use machine::Request;
-pub use need::{DSSE_CALLS_PER_NEED, Need, calls, is_cached, is_service_side, needs, phases};
+pub use need::{Need, calls, is_cached, is_service_side, needs, phases};
 pub use prefix::{PREFIX_READS_PER_SECOND, PREFIX_WRITES_PER_SECOND, PrefixLimits};
 pub use step::{
     Action, Call, FetchAction, FetchInput, Input, KeyHandle, Keyed, Parking, Phase, Reply, Standing, Tally,

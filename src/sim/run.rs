@@ -1,9 +1,13 @@
 //! The run: arrivals and events in one order, from the first due time to the last row.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 
 use super::object::{FIRST_NEW_HANDLE, OBJECTS_MAX, Objects};
 use crate::cache::{self, Cache, Failure, Local, Metrics, Off};
+use super::option::{Options, Run, Sink};
+use super::slab::{Place, Slab};
+use crate::cache::{self, Cache, Failure, Local, Off};
 use crate::kms::{self, Answer};
 use crate::pipeline::{
     Action, Call, Core, Fetch, FetchAction, FetchInput, Input, KeyHandle, Need, Parking, Phase, Reply,
@@ -74,6 +78,11 @@ pub struct Run {
     pub note: Option<String>,
 }
 
+use crate::request::{Operation, SseMode};
+use crate::rig::{self, Kms, RigError, S3Times, Stalls};
+use crate::units::{Span, Stream, Timestamp};
+use crate::workload::{Arrival, Arrivals, FleetStart, Naming, Placement, Puts, Scenario, Stop};
+
 /// Runs `scenario` in `mode` in virtual time. Rows go to `sink`.
 ///
 /// # Errors
@@ -85,20 +94,69 @@ pub fn run(
     options: &Options,
     sink: &mut impl Sink,
 ) -> Result<Run, RigError> {
-    if is_cached(mode) {
-        run_with(scenario, mode, options, sink, |rules, generations| Ok(Local::new(rules, generations)))
-    } else {
-        run_with(scenario, mode, options, sink, |rules, generations| Ok(Off::new(rules, generations)))
+    let naming = Naming::new(scenario);
+    let of_scenario = Arrivals::new(scenario);
+    let schedule = Schedule { naming: &naming, first_new: of_scenario.fixed_objects() };
+    if options.concurrency.is_some() {
+        // The clients, not the schedule, decide when a run is over.
+        let endless = Scenario { stop: Stop::Operations(u64::MAX), ..scenario.clone() };
+        return run_any(scenario, mode, options, &schedule, Arrivals::new(&endless), sink);
     }
+    run_any(scenario, mode, options, &schedule, of_scenario, sink)
 }
 
-fn run_with<C, S>(
+/// As [`run`], with `arrivals` from elsewhere, such as a trace, in due order. The scenario gives everything else; its
+/// numbers of objects, buckets, KMS keys and principals must cover those of the arrivals, named by `naming`.
+///
+/// # Errors
+/// As [`run`].
+///
+/// # Panics
+/// When an arrival names a bucket, KMS key or principal beyond the scenario's numbers.
+pub fn run_arrivals(
     scenario: &Scenario,
     mode: SseMode,
     options: &Options,
-    sink: &mut S,
-    make: impl Fn(cache::Rules, std::sync::Arc<cache::Generations>) -> Result<C, cache::ConfigError> + Copy,
-) -> Result<Run, RigError>
+    naming: &Naming,
+    arrivals: impl Iterator<Item = Arrival>,
+    sink: &mut impl Sink,
+) -> Result<Run, RigError> {
+    let schedule = Schedule { naming, first_new: scenario.objects.count };
+    run_any(scenario, mode, options, &schedule, arrivals, sink)
+}
+
+/// What belongs to the arrivals of a run.
+struct Schedule<'n> {
+    naming: &'n Naming,
+    /// Ids from here on are of objects that the run makes.
+    first_new: u64,
+}
+
+fn run_any(
+    scenario: &Scenario,
+    mode: SseMode,
+    options: &Options,
+    schedule: &Schedule<'_>,
+    arrivals: impl Iterator<Item = Arrival>,
+    sink: &mut impl Sink,
+) -> Result<Run, RigError> {
+    if is_cached(mode) {
+        let make = |rules, generations| Ok(Local::new(rules, generations));
+        Ok(simulation(scenario, mode, options, schedule, sink, make)?.run(scenario, arrivals))
+    } else {
+        let make = |rules, generations| Ok(Off::new(rules, generations));
+        Ok(simulation(scenario, mode, options, schedule, sink, make)?.run(scenario, arrivals))
+    }
+}
+
+fn simulation<'s, C, S>(
+    scenario: &Scenario,
+    mode: SseMode,
+    options: &Options,
+    schedule: &Schedule<'_>,
+    sink: &'s mut S,
+    make: impl Fn(cache::Rules, Arc<cache::Generations>) -> Result<C, cache::ConfigError> + Copy,
+) -> Result<Simulation<'s, C, S>, RigError>
 where
     C: Cache<Key = KeyHandle, Material = KeyHandle>,
     S: Sink,
@@ -108,8 +166,7 @@ where
         let (field, value) = ("objects.count".into(), scenario.objects.count.to_string());
         return Err(RigError { field, value, expected: "at most 268,435,456 in this mode".into() });
     }
-    let naming = Naming::new(scenario);
-    let directory = rig::directory(scenario, &naming)?;
+    let directory = rig::directory(scenario, schedule.naming)?;
     let settings = rig::settings(scenario, mode);
     let kms = rig::kms(scenario, mode, options.quota, &directory)?;
     let (seal, open) = rig::rules(scenario, mode)?;
@@ -122,9 +179,8 @@ where
     if scenario.s3.prefix_limits {
         core = core.with_prefix_limits();
     }
-    let arrivals = Arrivals::new(scenario);
-    let simulation = Simulation {
-        objects: Objects::new(scenario, mode, settings.bucket_key.lifetime, arrivals.fixed_objects()),
+    Ok(Simulation {
+        objects: Objects::new(scenario, mode, settings.bucket_key.lifetime, schedule.first_new),
         core,
         kms_stream: scenario.seed().stream("kms", 0),
         kms,
@@ -148,8 +204,7 @@ where
         ended: Timestamp::ZERO,
         requests: 0,
         sink,
-    };
-    Ok(simulation.run(scenario, arrivals))
+    })
 }
 
 /// A request and what the driver knows of it.
@@ -224,9 +279,9 @@ where
     C: Cache<Key = KeyHandle, Material = KeyHandle>,
     S: Sink,
 {
-    fn run(mut self, scenario: &Scenario, arrivals: Arrivals) -> Run {
+    fn run(mut self, scenario: &Scenario, arrivals: impl Iterator<Item = Arrival>) -> Run {
         let placement = Placement::new(scenario);
-        let measured_from = arrivals.measured_from();
+        let measured_from = Timestamp::ZERO + scenario.warm_up;
         let mut last_due = measured_from;
         if scenario.fleet.start == FleetStart::Cold {
             self.queue.push(measured_from, Event::ColdStart);
@@ -249,7 +304,7 @@ where
                     self.arrive(&arrival, &placement);
                 }
             }
-            Some(_) => last_due = self.closed_loop(scenario, end, &placement),
+            Some(_) => last_due = self.closed_loop(scenario, arrivals, end, &placement),
         }
         while self.next_event().is_some() {
             self.turn(false);
@@ -270,15 +325,14 @@ where
     fn closed_loop(
         &mut self,
         scenario: &Scenario,
+        mut arrivals: impl Iterator<Item = Arrival>,
         end: Option<Timestamp>,
         placement: &Placement,
     ) -> Timestamp {
-        let endless = Stop::Operations(u64::MAX);
         let mut left = match scenario.stop {
             Stop::Operations(count) => count,
             Stop::Duration(_) => u64::MAX,
         };
-        let mut arrivals = Arrivals::new(&Scenario { stop: endless, ..scenario.clone() });
         let mut now = Timestamp::ZERO;
         loop {
             while self.idle > 0 && left > 0 && end.is_none_or(|end| now < end) {
@@ -311,7 +365,8 @@ where
 
     /// Whether no request may start at `now`.
     fn is_full(&mut self, now: Timestamp) -> bool {
-        let most = self.options.in_flight_max;
+        // In a closed loop the clients are the limit.
+        let most = self.options.concurrency.map_or(self.options.in_flight_max, |_| usize::MAX);
         if self.running.len() + self.ahead.len() < most {
             return false;
         }
