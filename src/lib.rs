@@ -15,3 +15,5 @@ pub mod kms;
 pub mod cache;
 /// What arrives and when: scenario files, arrivals, the population, traces.
 pub mod workload;
+/// What it costs: usage × price book = bill, in exact decimals.
+pub mod cost;
