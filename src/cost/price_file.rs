@@ -110,7 +110,7 @@ pub(super) fn parse(text: &str, file: &str) -> Result<BTreeMap<Key, Vec<Arc<Pric
     let mut reader =
         csv::ReaderBuilder::new().comment(Some(b'#')).trim(csv::Trim::All).from_reader(text.as_bytes());
     let csv_error = |error: &csv::Error| {
-        at(error.position().map_or(1, csv::Position::line), PriceProblem::Csv(csv_text(error)))
+        at(line_of(text, error.position()), PriceProblem::Csv(csv_text(error)))
     };
     let header = reader.headers().map_err(|error| csv_error(&error))?.clone();
     let header_line =
@@ -119,7 +119,7 @@ pub(super) fn parse(text: &str, file: &str) -> Result<BTreeMap<Key, Vec<Arc<Pric
     let mut rows: BTreeMap<Key, Vec<(u64, Price)>> = BTreeMap::new();
     for record in reader.records() {
         let record = record.map_err(|error| csv_error(&error))?;
-        let line = record.position().map_or(0, csv::Position::line);
+        let line = line_of(text, record.position());
         let price = columns.price(&record).map_err(|problem| at(line, problem))?;
         match rows.entry((price.item, price.variant, price.scope)) {
             Entry::Vacant(entry) => {
@@ -142,6 +142,15 @@ pub(super) fn parse(text: &str, file: &str) -> Result<BTreeMap<Key, Vec<Arc<Pric
         sorted.insert(key, prices.into_iter().map(|(_, price)| Arc::new(price)).collect());
     }
     Ok(sorted)
+}
+
+/// The line of a record. The reader's position is where it began to look for it: before comments and empty lines.
+fn line_of(text: &str, position: Option<&csv::Position>) -> u64 {
+    let start = position.and_then(|position| usize::try_from(position.byte()).ok()).unwrap_or(0);
+    let rest = text.get(start..).unwrap_or_default();
+    let skipped = rest.lines().take_while(|line| line.trim().is_empty() || line.starts_with('#')).count();
+    let before = text.get(..start).unwrap_or(text).matches('\n').count();
+    u64::try_from(before + skipped + 1).unwrap_or(u64::MAX)
 }
 
 /// Whether both price the same tier in some month.
