@@ -1,5 +1,7 @@
 //! Laws of bills over random usages, and of the room's source: no float in it.
 
+use std::sync::LazyLock;
+
 use proptest::prelude::*;
 use rust_decimal::Decimal;
 use s3seal::cost::{Bill, Item, Month, PriceBook, Region, StorageClass, Terms, Usage, Variant};
@@ -7,12 +9,10 @@ use s3seal::units::Usd;
 
 const GB: u128 = 1 << 30;
 
-fn book() -> PriceBook {
-    PriceBook::embedded()
-}
+static BOOK: LazyLock<PriceBook> = LazyLock::new(PriceBook::embedded);
 
 fn bill(usage: &Usage) -> Bill {
-    Bill::new(usage, &book(), Terms::default()).unwrap()
+    Bill::new(usage, &BOOK, Terms::default()).unwrap()
 }
 
 fn region(text: &str) -> Region {
@@ -23,9 +23,10 @@ fn region(text: &str) -> Region {
 fn entry() -> impl Strategy<Value = (Item, Variant, Region, u128)> {
     let item = prop::sample::select(Item::ALL.to_vec());
     let class = prop::sample::select(StorageClass::ALL.to_vec());
-    let region = prop::sample::select(vec!["us-east-1", "eu-west-1", "ap-southeast-1", "eu-west-3", "us-gov-west-1"]);
+    let place =
+        prop::sample::select(vec!["us-east-1", "eu-west-1", "ap-southeast-1", "eu-west-3", "us-gov-west-1"]);
     // Up to some hundred thousand units, so that every tier is reached.
-    (item, class, region, 0..600_000_u128, 0..1_000_000_u128).prop_map(|(item, class, place, units, part)| {
+    (item, class, place, 0..600_000_u128, 0..1_000_000_u128).prop_map(|(item, class, place, units, part)| {
         let variant = match item.variant(class.as_str()) {
             Ok(variant) => variant,
             Err(_) => Variant::None,
@@ -58,7 +59,7 @@ proptest! {
         let mut greater = less.clone();
         greater.add(more.0, more.1, more.2, more.3).unwrap();
         let terms = Terms { free_tier };
-        let [less, greater] = [&less, &greater].map(|usage| Bill::new(usage, &book(), terms).unwrap());
+        let [less, greater] = [&less, &greater].map(|usage| Bill::new(usage, &BOOK, terms).unwrap());
         prop_assert!(less.total() <= greater.total());
         prop_assert!(less.exact() <= greater.exact());
         prop_assert!(less.encryption() <= greater.encryption());
@@ -144,7 +145,7 @@ proptest! {
         let mut usage = Usage::new(month());
         usage.add(Item::KmsRequest, Variant::None, region("us-east-1"), u128::from(requests)).unwrap();
         let terms = Terms { free_tier: false };
-        let exact = Bill::new(&usage, &book(), terms).unwrap().exact().decimal();
+        let exact = Bill::new(&usage, &BOOK, terms).unwrap().exact().decimal();
         prop_assert_eq!(exact, Decimal::new(3, 6) * Decimal::from(requests));
     }
 }
@@ -152,7 +153,10 @@ proptest! {
 #[test]
 fn months_are_billed_apart_and_each_has_its_free_tier() {
     let requests = |month: &str, count| {
-        let usage = usage_of(month.parse().unwrap(), &[(Item::KmsRequest, Variant::None, region("us-east-1"), count)]);
+        let usage = usage_of(
+            month.parse().unwrap(),
+            &[(Item::KmsRequest, Variant::None, region("us-east-1"), count)],
+        );
         bill(&usage).total().to_string()
     };
     assert_eq!([requests("2026-10", 30_000), requests("2026-11", 30_000)], ["0.03", "0.03"]);
@@ -162,9 +166,8 @@ fn months_are_billed_apart_and_each_has_its_free_tier() {
 
 #[test]
 fn every_item_has_a_price_in_some_region() {
-    let book = book();
     for item in Item::ALL {
-        let of_item = |priced: Item| book.rows().any(|row| row.item == priced && row.usd.is_some());
+        let of_item = |priced: Item| BOOK.rows().any(|row| row.item == priced && row.usd.is_some());
         let priced = match item {
             Item::UpdateEncryptionRequest => Item::PutRequest,
             Item::EarlyDelete => Item::Storage,

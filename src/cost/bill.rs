@@ -28,7 +28,7 @@ impl Default for Terms {
 pub enum BillError {
     /// A line passes what is calculated exactly.
     #[error(
-        "{item} in {region}: {quantity} {unit}s in the smallest unit is beyond exact arithmetic: expected an amount below 10^15 USD"
+        "{item} in {region}: {quantity} {unit} in the smallest unit is beyond exact arithmetic: expected an amount below 10^15 USD"
     )]
     Overflow {
         /// What.
@@ -91,7 +91,7 @@ impl Line {
             Variant::To(region) => title += &format!(" {region}"),
         }
         let over = self.price.as_ref().map_or(0, |price| price.over);
-        let unit = self.item.unit();
+        let unit = self.item.unit().plural();
         let grouped = |n: u64| super::grouped(u128::from(n));
         if self.is_allowance() {
             title += ", free tier";
@@ -261,7 +261,7 @@ mod tests {
         let bill = bill(&usage);
         let lines: Vec<_> = bill.lines().iter().map(|line| (line.quantity, line.amount)).collect();
         assert_eq!(lines, [(2_000, Some(Usd::ZERO)), (1, None)]);
-        assert_eq!(bill.lines()[1].title(), "General purpose buckets, over 2,000 bucket-month");
+        assert_eq!(bill.lines()[1].title(), "General purpose buckets, over 2,000 bucket-months");
     }
 
     #[test]

@@ -79,6 +79,11 @@ impl Unit {
         }
     }
 
+    /// Its name for more than one: `requests`, `GB`, `GB-months`.
+    pub fn plural(self) -> String {
+        if self == Self::Gb { "GB".into() } else { format!("{self}s") }
+    }
+
     /// The name in FOCUS.
     ///
     /// Source: FOCUS 1.0 sample data for the first four; the rest after their pattern.

@@ -127,7 +127,7 @@ impl Price {
         let unit = self.item.unit();
         match self.per {
             1 => format!("{} per {unit}", usd.normalize()),
-            per => format!("{} per {} {unit}s", usd.normalize(), super::table::grouped(u128::from(per))),
+            per => format!("{} per {} {}", usd.normalize(), super::grouped(u128::from(per)), unit.plural()),
         }
     }
 }

@@ -109,9 +109,8 @@ pub(super) fn parse(text: &str, file: &str) -> Result<BTreeMap<Key, Vec<Arc<Pric
     let at = |line: u64, problem| PriceError { file: file.into(), line, problem };
     let mut reader =
         csv::ReaderBuilder::new().comment(Some(b'#')).trim(csv::Trim::All).from_reader(text.as_bytes());
-    let csv_error = |error: &csv::Error| {
-        at(line_of(text, error.position()), PriceProblem::Csv(csv_text(error)))
-    };
+    let csv_error =
+        |error: &csv::Error| at(line_of(text, error.position()), PriceProblem::Csv(csv_text(error)));
     let header = reader.headers().map_err(|error| csv_error(&error))?.clone();
     let header_line =
         reader.headers().ok().and_then(csv::StringRecord::position).map_or(1, csv::Position::line);

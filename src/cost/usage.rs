@@ -19,7 +19,7 @@ pub struct Usage {
 #[non_exhaustive]
 pub enum UsageError {
     /// The sum passes what is counted.
-    #[error("the quantity of {item} in {region} passes 2^128 {unit}s in its smallest unit: expected less")]
+    #[error("the quantity of {item} in {region} passes 2^128 {unit} in its smallest unit: expected less")]
     Overflow {
         /// What.
         item: Item,

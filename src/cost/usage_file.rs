@@ -346,7 +346,7 @@ fn quantity(text: &str, unit: Unit, base: u128) -> Result<u128, String> {
     let counted = base == 1;
     let expected = || {
         let number = if counted { "a whole number" } else { "a number" };
-        format!("{number} of {unit}s, not negative")
+        format!("{number} of {}, not negative", unit.plural())
     };
     let number = text.trim().strip_suffix(unit.as_str()).unwrap_or(text).trim();
     if counted {

@@ -73,7 +73,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
         });
     }
     if rows.is_empty() {
-        refuse("nothing to compare: multipart needs --size, a transition --objects");
+        refuse("nothing to compare: multipart needs --put or --multipart and a --size beyond 5 MiB, a transition --objects");
     }
     let table = table(&rows);
     question.answer.write(&match question.answer.format {
@@ -171,7 +171,7 @@ impl Compare<'_> {
         self.rows("keys", [1, 10, 100, 500].map(choice).into())
     }
 
-    /// All PUTs and multipart uploads of the workload, or a thousand, as uploads of so many parts.
+    /// All PUTs and multipart uploads of the workload as uploads of so many parts.
     fn multipart(&self) -> Result<Vec<Row>, Failure> {
         let uploads = match self.workload.put.saturating_add(self.workload.multipart) {
             0 => return Ok(Vec::new()),
@@ -185,8 +185,16 @@ impl Compare<'_> {
             let title = if parts == 0 { "one PUT an object".into() } else { format!("multipart, {parts} parts an object") };
             (title, workload, SseMode::SseKms)
         };
-        let mut parts = BTreeSet::from([0, 10, 100, 1_000]);
-        parts.insert(self.workload.parts);
+        // All parts but the last have at least 5 MiB.
+        let size = if self.workload.size == 0 { u64::MAX } else { self.workload.size };
+        let possible = |parts: &u64| (parts.saturating_sub(1)).saturating_mul(5 << 20) < size;
+        let mut parts: BTreeSet<u64> = [0, 10, 100, 1_000].into_iter().filter(possible).collect();
+        if self.workload.multipart > 0 {
+            parts.insert(self.workload.parts);
+        }
+        if parts.len() < 2 {
+            return Ok(Vec::new());
+        }
         self.rows("multipart", parts.into_iter().map(choice).collect())
     }
 

@@ -2,7 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use s3seal::cost::{Bill, Item, Line, Month, Table, focus, grouped, grouped_decimal};
+use rust_decimal::{Decimal, RoundingStrategy};
+use s3seal::cost::{
+    Bill, Confidence, Item, Line, Month, Region, Table, Variant, focus, grouped, grouped_decimal,
+};
 use s3seal::request::SseMode;
 use s3seal::units::Usd;
 use serde_json::json;
@@ -21,7 +24,7 @@ pub(super) struct Page<'p> {
 }
 
 /// What one line of every bill is about: item, variant, Region and tier.
-type Key = (Item, s3seal::cost::Variant, s3seal::cost::Region, bool, u64);
+type Key = (Item, Variant, Region, bool, u64);
 
 fn key(line: &Line) -> Key {
     let over = line.price.as_ref().map_or(0, |price| price.over);
@@ -31,6 +34,26 @@ fn key(line: &Line) -> Key {
 pub(super) fn money(usd: Usd) -> String {
     grouped_decimal(usd.decimal(), 2)
 }
+
+/// To six decimals at most, as many as are needed.
+fn quantity(units: Decimal) -> String {
+    let shown = units.round_dp_with_strategy(6, RoundingStrategy::MidpointAwayFromZero).normalize();
+    grouped_decimal(shown, shown.scale())
+}
+
+/// A sum, marked where it lacks a price (a lower bound) or rests on one that is not confirmed.
+fn sum_of(bill: &Bill, usd: Usd) -> String {
+    let sign = if bill.missing().next().is_some() { ">= " } else { "" };
+    let star = if bill.unconfirmed().next().is_some() { UNSURE } else { "" };
+    format!("{sign}{}{star}", money(usd))
+}
+
+fn amount(line: &Line) -> String {
+    let star = if line.confidence() > Some(Confidence::Found) { UNSURE } else { "" };
+    line.amount.map_or_else(|| "no price".into(), |usd| money(usd) + star)
+}
+
+const UNSURE: &str = "*";
 
 impl Page<'_> {
     /// What encryption adds to `bill`: over SSE-S3 with a workload, its own lines otherwise.
@@ -64,7 +87,7 @@ impl Page<'_> {
                 if regions.len() > 1 {
                     row.0 += &format!(", {}", line.region);
                 }
-                row.1[i] = line.amount.map_or_else(|| "no price".into(), money);
+                row.1[i] = amount(line);
             }
         }
         table.rows = rows.into_values().map(|(title, cells)| [vec![title], cells].concat()).collect();
@@ -72,13 +95,14 @@ impl Page<'_> {
             let cells = self.scenarios.iter().map(cell);
             table.rows.push([title.to_owned()].into_iter().chain(cells).collect());
         };
-        // A sum that lacks a price is a lower bound, and says so.
-        let at_least = |bill: &Bill, usd| {
-            let sign = if bill.missing().next().is_some() { ">= " } else { "" };
             format!("{sign}{}", money(usd))
         };
-        sum("TOTAL", &|scenario| at_least(&scenario.bill, scenario.bill.total()));
-        sum("encryption adds", &|scenario| at_least(&scenario.bill, self.added(&scenario.bill)));
+        sum("TOTAL", &|scenario| sum_of(&scenario.bill, scenario.bill.total()));
+        sum("encryption adds", &|scenario| sum_of(&scenario.bill, self.added(&scenario.bill)));
+        if let Some(requests) = self.workload.map(Workload::requests).filter(|requests| *requests > 0) {
+            let per_million = |scenario: &Scenario| self.added(&scenario.bill).per_million(requests);
+            sum("  per million requests", &|scenario| per_million(scenario).map(money).unwrap_or_default());
+        }
         sum("KMS calls", &|scenario| grouped(u128::from(scenario.kms_requests)));
         table
     }
@@ -91,20 +115,20 @@ impl Page<'_> {
             table.rows.push(vec![
                 line.title(),
                 line.region.to_string(),
-                grouped_decimal(line.units(), 6.min(line.units().scale())),
+                quantity(line.units()),
                 line.item.unit().to_string(),
                 rate,
-                line.amount.map_or_else(|| "no price".into(), money),
+                amount(line),
                 line.exact.map(|usd| usd.to_string()).unwrap_or_default(),
                 line.confidence().map_or("missing", |confidence| confidence.as_str()).into(),
             ]);
         }
         let empty = String::new;
         let sum = |title: &str, usd: Usd, exact: Usd| {
-            vec![title.into(), empty(), empty(), empty(), empty(), money(usd), exact.to_string(), empty()]
+            vec![title.into(), empty(), empty(), empty(), empty(), sum_of(bill, usd), exact.to_string(), empty()]
         };
         table.rows.push(sum("TOTAL", bill.total(), bill.exact()));
-        table.rows.push(sum("encryption adds", bill.encryption(), bill.encryption_exact()));
+        table.rows.push(sum("of it encryption", bill.encryption(), bill.encryption_exact()));
         table
     }
 
@@ -126,7 +150,7 @@ impl Page<'_> {
         let mut text = format!("The Bucket Key saves {} USD a month", money(saved));
         let added = self.added(&without.bill);
         if added > Usd::ZERO {
-            let share = saved.decimal() * rust_decimal::Decimal::from(100) / added.decimal();
+            let share = saved.decimal() * Decimal::from(100) / added.decimal();
             text += &format!(", {} % of what SSE-KMS adds", grouped_decimal(share, 1));
         }
         vec![format!("{text}, and {} KMS calls.", grouped(u128::from(calls)))]
@@ -151,7 +175,7 @@ impl Page<'_> {
             };
             let sure = match line.confidence() {
                 None => "MISSING".into(),
-                Some(s3seal::cost::Confidence::Found) => "found".to_owned(),
+                Some(Confidence::Found) => "found".to_owned(),
                 Some(unsure) => unsure.as_str().to_uppercase(),
             };
             let rate = if line.is_allowance() { "0".into() } else { price.rate() };
@@ -164,7 +188,14 @@ impl Page<'_> {
 
     fn assumptions(&self) -> Vec<String> {
         let names: Vec<_> = self.scenarios.iter().map(|scenario| scenario.name).collect();
-        self.workload.map(|workload| workload.assumptions(&names)).unwrap_or_default()
+        let mut list = self.workload.map(|workload| workload.assumptions(&names)).unwrap_or_default();
+        if self.scenarios.iter().any(|scenario| scenario.bill.unconfirmed().next().is_some()) {
+            list.push("*: rests on a price that is not confirmed; see below".into());
+        }
+        if self.scenarios.iter().any(|scenario| scenario.bill.missing().next().is_some()) {
+            list.push(">=: at least this much; a price is not known and the line is not in the sum".into());
+        }
+        list
     }
 
     fn table(&self) -> Table {

@@ -41,7 +41,7 @@ fn table(rows: &[&Price], month: Option<Month>) -> Table {
         Table::new(&["item", "variant", "region", "#over", "price in USD", "months", "price is", "#age in months", "source", "note"]);
     for price in rows {
         let rate = match price.scope {
-            Scope::Account => format!("0 for the first {} {}s", grouped(u128::from(price.per)), price.item.unit()),
+            Scope::Account => format!("0 for the first {} {}", grouped(u128::from(price.per)), price.item.unit().plural()),
             _ => price.rate(),
         };
         let months = match (price.from, price.until) {

@@ -11,61 +11,61 @@ use super::kms_calls;
 #[derive(Clone, Debug, Default, Args)]
 pub(super) struct Flags {
     /// `PutObject` requests: by the month (10M), or at a rate (100/s, 5k/day)
-    #[arg(long, value_name = "LOAD")]
+    #[arg(long, value_name = "LOAD", allow_negative_numbers = true)]
     put: Option<Load>,
     /// `GetObject` requests; each range counts
-    #[arg(long, value_name = "LOAD")]
+    #[arg(long, value_name = "LOAD", allow_negative_numbers = true)]
     get: Option<Load>,
     /// `HeadObject` requests
-    #[arg(long, value_name = "LOAD")]
+    #[arg(long, value_name = "LOAD", allow_negative_numbers = true)]
     head: Option<Load>,
     /// `ListObjectsV2` requests
-    #[arg(long, value_name = "LOAD")]
+    #[arg(long, value_name = "LOAD", allow_negative_numbers = true)]
     list: Option<Load>,
     /// `CopyObject` requests, source and target in this mode
-    #[arg(long, value_name = "LOAD")]
+    #[arg(long, value_name = "LOAD", allow_negative_numbers = true)]
     copy: Option<Load>,
     /// `DeleteObject` requests
-    #[arg(long, value_name = "LOAD")]
+    #[arg(long, value_name = "LOAD", allow_negative_numbers = true)]
     delete: Option<Load>,
     /// Multipart uploads
-    #[arg(long, value_name = "LOAD")]
+    #[arg(long, value_name = "LOAD", allow_negative_numbers = true)]
     multipart: Option<Load>,
     /// Parts of a multipart upload [default: 10]
-    #[arg(long, value_name = "COUNT")]
+    #[arg(long, value_name = "COUNT", allow_negative_numbers = true)]
     parts: Option<Count>,
     /// Objects stored all month
-    #[arg(long, value_name = "COUNT")]
+    #[arg(long, value_name = "COUNT", allow_negative_numbers = true)]
     objects: Option<Count>,
     /// Bytes of an object: 64KiB, 5MB
-    #[arg(long, value_name = "SIZE")]
+    #[arg(long, value_name = "SIZE", allow_negative_numbers = true)]
     size: Option<Size>,
     /// Storage class [default: STANDARD]
     #[arg(long, value_name = "CLASS")]
     class: Option<StorageClass>,
     /// Customer managed KMS keys [default: 1]
-    #[arg(long, value_name = "COUNT")]
+    #[arg(long, value_name = "COUNT", allow_negative_numbers = true)]
     keys: Option<Count>,
     /// Rotations that each key has behind it [default: 0]
-    #[arg(long, value_name = "COUNT")]
+    #[arg(long, value_name = "COUNT", allow_negative_numbers = true)]
     rotations: Option<Count>,
     /// Use the AWS managed key aws/s3, free of its monthly price
     #[arg(long)]
     aws_managed_key: bool,
     /// Assumption: share of KMS calls that a Bucket Key saves [default: 0.99, what AWS claims at best]
-    #[arg(long, value_name = "SHARE")]
+    #[arg(long, value_name = "SHARE", allow_negative_numbers = true)]
     bucket_key_hit: Option<Share>,
     /// Assumption: share of reads on objects older than the Bucket Key, which it does not help [default: 0]
-    #[arg(long, value_name = "SHARE")]
+    #[arg(long, value_name = "SHARE", allow_negative_numbers = true)]
     old_reads: Option<Share>,
     /// Assumption: share of KMS calls that a data-key cache saves [default: 0.99]
-    #[arg(long, value_name = "SHARE")]
+    #[arg(long, value_name = "SHARE", allow_negative_numbers = true)]
     cache_hit: Option<Share>,
     /// Assumption: KMS calls of DSSE-KMS for each of SSE-KMS, 1 or 2; not published [default: 1]
-    #[arg(long, value_name = "COUNT")]
+    #[arg(long, value_name = "COUNT", allow_negative_numbers = true)]
     dsse_calls: Option<Count>,
     /// Trails beyond the first that record KMS calls
-    #[arg(long, value_name = "COUNT")]
+    #[arg(long, value_name = "COUNT", allow_negative_numbers = true)]
     extra_trails: Option<Count>,
     /// CloudTrail records each S3 request as a data event
     #[arg(long)]
@@ -217,7 +217,8 @@ impl Workload {
         ]
     }
 
-    fn requests(&self) -> u64 {
+    /// S3 requests by the month.
+    pub(super) fn requests(&self) -> u64 {
         self.operations().iter().fold(0, |sum, (_, count)| sum.saturating_add(*count))
     }
 
