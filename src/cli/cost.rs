@@ -142,7 +142,10 @@ fn bills(question: &Question) -> Result<ExitCode, Failure> {
         }
         Some(workload) => {
             let modes = if question.mode.is_empty() { &SseMode::ALL[..] } else { &question.mode };
-            (Some(workload), modes.iter().map(|mode| asked.scenario(workload, *mode)).collect::<Result<_, _>>()?)
+            (
+                Some(workload),
+                modes.iter().map(|mode| asked.scenario(workload, *mode)).collect::<Result<_, _>>()?,
+            )
         }
     };
     if !question.fail_if.is_empty() && scenarios.len() > 1 {
@@ -152,7 +155,8 @@ fn bills(question: &Question) -> Result<ExitCode, Failure> {
         Some(workload) => Some(asked.scenario(workload, SseMode::SseS3)?.bill),
         None => None,
     };
-    let page = page::Page { scenarios: &scenarios, workload: form, baseline: baseline.as_ref(), month: asked.month };
+    let page =
+        page::Page { scenarios: &scenarios, workload: form, baseline: baseline.as_ref(), month: asked.month };
     question.answer.write(&match question.answer.format {
         Format::Text => page.text(),
         Format::Markdown => page.markdown(),
@@ -197,7 +201,10 @@ struct Prices {
 impl Asked {
     fn new(question: &Question) -> Result<Self, Failure> {
         let pricing = Prices::new(&question.pricing)?;
-        let this_month = question.month.or_else(this_month).ok_or_else(|| Failure::new("the clock stands before 2006; give --month"))?;
+        let this_month = question
+            .month
+            .or_else(this_month)
+            .ok_or_else(|| Failure::new("the clock stands before 2006; give --month"))?;
         let mut flags = question.flags.clone();
         let (mut month, mut region) = (this_month, question.region);
         let mut lines = None;
@@ -230,7 +237,11 @@ impl Asked {
     fn scenario(&self, workload: &Workload, mode: SseMode) -> Result<Scenario, Failure> {
         let mut usage = workload.usage(mode).map_err(Failure::new)?;
         usage.merge(&self.lines).map_err(Failure::new)?;
-        Ok(Scenario { name: mode.as_str(), kms_requests: workload.kms_requests(mode), bill: self.pricing.bill(&usage)? })
+        Ok(Scenario {
+            name: mode.as_str(),
+            kms_requests: workload.kms_requests(mode),
+            bill: self.pricing.bill(&usage)?,
+        })
     }
 }
 

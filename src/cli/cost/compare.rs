@@ -73,7 +73,9 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
         });
     }
     if rows.is_empty() {
-        refuse("nothing to compare: multipart needs --put or --multipart and a --size beyond 5 MiB, a transition --objects");
+        refuse(
+            "nothing to compare: multipart needs --put or --multipart and a --size beyond 5 MiB, a transition --objects",
+        );
     }
     let table = table(&rows);
     question.answer.write(&match question.answer.format {
@@ -81,7 +83,9 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
         Format::Markdown => table.markdown(),
         Format::Csv => table.csv(),
         Format::Json => json(&rows),
-        Format::Focus => refuse("--format focus is for bills; comparisons come as text, json, csv or markdown"),
+        Format::Focus => {
+            refuse("--format focus is for bills; comparisons come as text, json, csv or markdown")
+        }
     })
 }
 
@@ -126,12 +130,17 @@ impl Compare<'_> {
 
     fn bucket_key(&self) -> Result<Vec<Row>, Failure> {
         let mut choices = vec![("no Bucket Key".to_owned(), self.workload.clone(), SseMode::SseKms)];
-        let mut shares = vec![Share::percent(50), Share::percent(90), Share::percent(99), self.workload.bucket_key_hit];
+        let mut shares =
+            vec![Share::percent(50), Share::percent(90), Share::percent(99), self.workload.bucket_key_hit];
         shares.sort_by_key(|share| std::cmp::Reverse(share.rest(1_000_000)));
         shares.dedup();
         for share in shares {
             let workload = self.with(|workload| workload.bucket_key_hit = share);
-            choices.push((format!("Bucket Key that saves {share} of calls"), workload, SseMode::SseKmsBucketKey));
+            choices.push((
+                format!("Bucket Key that saves {share} of calls"),
+                workload,
+                SseMode::SseKmsBucketKey,
+            ));
         }
         self.rows("bucket-key", choices)
     }
@@ -143,7 +152,11 @@ impl Compare<'_> {
         let choice = |percent| {
             let share = Share::percent(percent);
             let workload = self.with(|workload| workload.old_reads = share);
-            (format!("{share} of reads on objects that the Bucket Key does not help"), workload, SseMode::SseKmsBucketKey)
+            (
+                format!("{share} of reads on objects that the Bucket Key does not help"),
+                workload,
+                SseMode::SseKmsBucketKey,
+            )
         };
         self.rows("old-reads", [0, 10, 50, 90, 100].map(choice).into())
     }
@@ -151,10 +164,15 @@ impl Compare<'_> {
     fn key(&self) -> Result<Vec<Row>, Failure> {
         let aws = |managed| self.with(|workload| workload.aws_managed_key = managed);
         let (keys, rotations) = (self.workload.keys, self.workload.rotations);
-        let title = format!("{} customer managed key(s), rotated {rotations} time(s)", grouped(u128::from(keys)));
+        let title =
+            format!("{} customer managed key(s), rotated {rotations} time(s)", grouped(u128::from(keys)));
         let choices = vec![
             (title, aws(false), SseMode::SseKms),
-            ("aws/s3: no monthly price, requests billed all the same, no use across accounts".into(), aws(true), SseMode::SseKms),
+            (
+                "aws/s3: no monthly price, requests billed all the same, no use across accounts".into(),
+                aws(true),
+                SseMode::SseKms,
+            ),
         ];
         self.rows("key", choices)
     }
@@ -182,7 +200,11 @@ impl Compare<'_> {
                 (workload.put, workload.multipart) = if parts == 0 { (uploads, 0) } else { (0, uploads) };
                 workload.parts = parts.max(1);
             });
-            let title = if parts == 0 { "one PUT an object".into() } else { format!("multipart, {parts} parts an object") };
+            let title = if parts == 0 {
+                "one PUT an object".into()
+            } else {
+                format!("multipart, {parts} parts an object")
+            };
             (title, workload, SseMode::SseKms)
         };
         // All parts but the last have at least 5 MiB.
@@ -209,7 +231,13 @@ impl Compare<'_> {
         let moves = [
             ("sse-s3 to sse-kms", SseMode::SseS3, &all_old, SseMode::SseKms, 1_u64),
             ("sse-s3 to sse-kms-bucket-key", SseMode::SseS3, &all_old, SseMode::SseKmsBucketKey, 1),
-            ("old sse-kms objects to sse-kms-bucket-key", SseMode::SseKmsBucketKey, &all_old, SseMode::SseKmsBucketKey, 2),
+            (
+                "old sse-kms objects to sse-kms-bucket-key",
+                SseMode::SseKmsBucketKey,
+                &all_old,
+                SseMode::SseKmsBucketKey,
+                2,
+            ),
         ];
         let mut rows = Vec::new();
         for (title, from, before, to, copy_calls) in moves {
@@ -219,14 +247,20 @@ impl Compare<'_> {
             for method in Method::ALL {
                 // A copy unwraps the source's key where there is one and fetches another; an update makes one call,
                 // by assumption. With a Bucket Key the fetch is shared.
-                let fetches = if to == SseMode::SseKmsBucketKey { self.workload.bucket_key_hit.rest(objects) } else { objects };
+                let fetches = if to == SseMode::SseKmsBucketKey {
+                    self.workload.bucket_key_hit.rest(objects)
+                } else {
+                    objects
+                };
                 let unwraps = if method.copies() { objects.saturating_mul(copy_calls - 1) } else { 0 };
                 let calls = if method.copies() { fetches + unwraps } else { objects };
                 let usage = method
                     .usage(objects, calls, self.workload.class, self.workload.region, self.asked.month)
                     .map_err(Failure::new)?;
                 let once = known(&self.asked.pricing.bill(&usage)?);
-                let months = once.zip(saves).map_or_else(|| "?".into(), |(once, saves)| break_even(once, saves).to_string());
+                let months = once
+                    .zip(saves)
+                    .map_or_else(|| "?".into(), |(once, saves)| break_even(once, saves).to_string());
                 rows.push(Row {
                     comparison: "transition",
                     choice: format!("{title} by {method}"),
@@ -245,7 +279,15 @@ impl Compare<'_> {
 const UNKNOWN: &str = "no price";
 
 fn table(rows: &[Row]) -> Table {
-    let mut table = Table::new(&["comparison", "choice", "#KMS calls", "#USD once", "#USD a month", "#saves a month", "#months to break even"]);
+    let mut table = Table::new(&[
+        "comparison",
+        "choice",
+        "#KMS calls",
+        "#USD once",
+        "#USD a month",
+        "#saves a month",
+        "#months to break even",
+    ]);
     for row in rows {
         let amount = |usd: Option<Usd>| usd.map_or_else(|| UNKNOWN.into(), money);
         let once = if row.comparison == "transition" { amount(row.once) } else { String::new() };
@@ -269,7 +311,8 @@ fn text(rows: &[Row], compare: &Compare<'_>) -> String {
         let length = rest.iter().take_while(|row| row.comparison == first.comparison).count();
         let mut part = table(&rest[..length]);
         // The comparison stands above its table, and empty columns say nothing.
-        let kept: Vec<usize> = (1..part.columns.len()).filter(|&i| part.rows.iter().any(|row| !row[i].is_empty())).collect();
+        let kept: Vec<usize> =
+            (1..part.columns.len()).filter(|&i| part.rows.iter().any(|row| !row[i].is_empty())).collect();
         part.columns = kept.iter().map(|&i| part.columns[i].clone()).collect();
         part.rows = part.rows.iter().map(|row| kept.iter().map(|&i| row[i].clone()).collect()).collect();
         text += &format!("\n{}: {}\n{}", first.comparison, explanation(first.comparison), part.text());
@@ -283,11 +326,17 @@ fn text(rows: &[Row], compare: &Compare<'_>) -> String {
 fn explanation(comparison: &str) -> &'static str {
     match comparison {
         "bucket-key" => "SSE-KMS without and with a Bucket Key",
-        "old-reads" => "objects written before the Bucket Key, or under many old ones, each need their own Decrypt",
+        "old-reads" => {
+            "objects written before the Bucket Key, or under many old ones, each need their own Decrypt"
+        }
         "key" => "who owns the key, under SSE-KMS",
-        "keys" => "under SSE-KMS with a Bucket Key; each key has Bucket Keys of its own, so many keys also save less",
+        "keys" => {
+            "under SSE-KMS with a Bucket Key; each key has Bucket Keys of its own, so many keys also save less"
+        }
         "multipart" => "every part asks KMS under SSE-KMS; the month's PUTs and uploads, each way",
-        _ => "re-encrypting what exists; KMS calls are those of the move, an update making one an object (assumed)",
+        _ => {
+            "re-encrypting what exists; KMS calls are those of the move, an update making one an object (assumed)"
+        }
     }
 }
 

@@ -29,7 +29,8 @@ impl Load {
 impl FromStr for Load {
     type Err = String;
     fn from_str(text: &str) -> Result<Self, String> {
-        let (number, period) = text.split_once('/').map_or((text, None), |(number, period)| (number, Some(period)));
+        let (number, period) =
+            text.split_once('/').map_or((text, None), |(number, period)| (number, Some(period)));
         let seconds = match period.map(str::trim) {
             None | Some("month") => None,
             Some("s") => Some(1),
@@ -87,13 +88,16 @@ impl Share {
 impl FromStr for Share {
     type Err = String;
     fn from_str(text: &str) -> Result<Self, String> {
-        let error = || format!("`{text}` is no share: expected 0 to 1, or 0% to 100%, with at most six decimals");
+        let error =
+            || format!("`{text}` is no share: expected 0 to 1, or 0% to 100%, with at most six decimals");
         let (number, whole) = match text.strip_suffix('%') {
             Some(number) => (number.trim(), WHOLE / 100),
             None => (text, WHOLE),
         };
-        let millionths = Decimal::from_str_exact(number).ok().and_then(|n| n.checked_mul(Decimal::from(whole)));
-        let millionths = millionths.filter(Decimal::is_integer).and_then(|n| u64::try_from(n.normalize().mantissa()).ok());
+        let millionths =
+            Decimal::from_str_exact(number).ok().and_then(|n| n.checked_mul(Decimal::from(whole)));
+        let millionths =
+            millionths.filter(Decimal::is_integer).and_then(|n| u64::try_from(n.normalize().mantissa()).ok());
         match millionths {
             Some(n) if n <= WHOLE => Ok(Self(n)),
             _ => Err(error()),
@@ -135,7 +139,9 @@ impl FromStr for Limit {
     type Err = String;
     fn from_str(text: &str) -> Result<Self, String> {
         let error = || {
-            format!("`{text}` is no condition: expected `month>500USD` or `encryption>=20USD`, at most two decimals")
+            format!(
+                "`{text}` is no condition: expected `month>500USD` or `encryption>=20USD`, at most two decimals"
+            )
         };
         let compact: String = text.chars().filter(|c| !c.is_whitespace()).collect();
         let (metric, rest) = compact.split_once('>').ok_or_else(error)?;
@@ -147,7 +153,8 @@ impl FromStr for Limit {
         let (inclusive, amount) = rest.strip_prefix('=').map_or((false, rest), |amount| (true, amount));
         let amount = amount.strip_suffix("USD").unwrap_or(amount);
         let plain = !amount.is_empty() && amount.bytes().all(|b| b.is_ascii_digit() || b == b'.');
-        let usd = Decimal::from_str_exact(amount).ok().filter(|usd| plain && usd.scale() <= 2).ok_or_else(error)?;
+        let usd =
+            Decimal::from_str_exact(amount).ok().filter(|usd| plain && usd.scale() <= 2).ok_or_else(error)?;
         Ok(Self { encryption, inclusive, usd: Usd::new(usd) })
     }
 }

@@ -95,8 +95,6 @@ impl Page<'_> {
             let cells = self.scenarios.iter().map(cell);
             table.rows.push([title.to_owned()].into_iter().chain(cells).collect());
         };
-            format!("{sign}{}", money(usd))
-        };
         sum("TOTAL", &|scenario| sum_of(&scenario.bill, scenario.bill.total()));
         sum("encryption adds", &|scenario| sum_of(&scenario.bill, self.added(&scenario.bill)));
         if let Some(requests) = self.workload.map(Workload::requests).filter(|requests| *requests > 0) {
@@ -109,7 +107,8 @@ impl Page<'_> {
 
     /// One bill, line by line.
     fn lines_of(bill: &Bill) -> Table {
-        let mut table = Table::new(&["line", "region", "#quantity", "unit", "rate", "#USD", "#exact", "price is"]);
+        let mut table =
+            Table::new(&["line", "region", "#quantity", "unit", "rate", "#USD", "#exact", "price is"]);
         for line in bill.lines() {
             let rate = line.price.as_ref().map_or_else(|| "unknown".into(), |price| price.rate());
             table.rows.push(vec![
@@ -125,7 +124,16 @@ impl Page<'_> {
         }
         let empty = String::new;
         let sum = |title: &str, usd: Usd, exact: Usd| {
-            vec![title.into(), empty(), empty(), empty(), empty(), sum_of(bill, usd), exact.to_string(), empty()]
+            vec![
+                title.into(),
+                empty(),
+                empty(),
+                empty(),
+                empty(),
+                sum_of(bill, usd),
+                exact.to_string(),
+                empty(),
+            ]
         };
         table.rows.push(sum("TOTAL", bill.total(), bill.exact()));
         table.rows.push(sum("of it encryption", bill.encryption(), bill.encryption_exact()));
@@ -215,7 +223,9 @@ impl Page<'_> {
     pub(super) fn text(&self) -> String {
         let list = |title: &str, notes: Vec<String>| match notes.is_empty() {
             true => String::new(),
-            false => format!("\n{title}\n{}", notes.iter().map(|note| format!("  {note}\n")).collect::<String>()),
+            false => {
+                format!("\n{title}\n{}", notes.iter().map(|note| format!("  {note}\n")).collect::<String>())
+            }
         };
         let findings: String = self.findings().iter().map(|text| format!("\n{text}\n")).collect();
         let (title, table) = (self.title(), self.table().text());
@@ -226,7 +236,10 @@ impl Page<'_> {
     pub(super) fn markdown(&self) -> String {
         let list = |title: &str, notes: Vec<String>| match notes.is_empty() {
             true => String::new(),
-            false => format!("\n### {title}\n\n{}", notes.iter().map(|note| format!("- {note}\n")).collect::<String>()),
+            false => format!(
+                "\n### {title}\n\n{}",
+                notes.iter().map(|note| format!("- {note}\n")).collect::<String>()
+            ),
         };
         let findings: String = self.findings().iter().map(|text| format!("\n{text}\n")).collect();
         let (title, table) = (self.title(), self.table().markdown());
@@ -237,8 +250,23 @@ impl Page<'_> {
     /// One row per line of each bill, for spreadsheets.
     pub(super) fn csv(&self) -> String {
         let mut table = Table::new(&[
-            "mode", "month", "item", "variant", "region", "over", "quantity", "unit", "price", "per", "usd", "usd_exact", "encryption",
-            "confidence", "source", "source_date", "note",
+            "mode",
+            "month",
+            "item",
+            "variant",
+            "region",
+            "over",
+            "quantity",
+            "unit",
+            "price",
+            "per",
+            "usd",
+            "usd_exact",
+            "encryption",
+            "confidence",
+            "source",
+            "source_date",
+            "note",
         ]);
         for scenario in self.scenarios {
             for line in scenario.bill.lines() {

@@ -37,11 +37,23 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
 }
 
 fn table(rows: &[&Price], month: Option<Month>) -> Table {
-    let mut table =
-        Table::new(&["item", "variant", "region", "#over", "price in USD", "months", "price is", "#age in months", "source", "note"]);
+    let mut table = Table::new(&[
+        "item",
+        "variant",
+        "region",
+        "#over",
+        "price in USD",
+        "months",
+        "price is",
+        "#age in months",
+        "source",
+        "note",
+    ]);
     for price in rows {
         let rate = match price.scope {
-            Scope::Account => format!("0 for the first {} {}", grouped(u128::from(price.per)), price.item.unit().plural()),
+            Scope::Account => {
+                format!("0 for the first {} {}", grouped(u128::from(price.per)), price.item.unit().plural())
+            }
             _ => price.rate(),
         };
         let months = match (price.from, price.until) {
@@ -59,7 +71,9 @@ fn table(rows: &[&Price], month: Option<Month>) -> Table {
             rate,
             months,
             if price.usd.is_some() { price.confidence.as_str() } else { "missing" }.into(),
-            month.and_then(|month| age(&price.source_date, month)).map_or_else(|| "?".into(), |age| age.to_string()),
+            month
+                .and_then(|month| age(&price.source_date, month))
+                .map_or_else(|| "?".into(), |age| age.to_string()),
             price.source.clone(),
             price.note.clone(),
         ]);
@@ -78,7 +92,19 @@ fn age(date: &str, month: Month) -> Option<i32> {
 /// In the columns that `--prices` reads: edit it and give it back.
 fn csv(rows: &[&Price]) -> String {
     let mut table = Table::new(&[
-        "item", "variant", "region", "over", "price", "per", "unit", "from", "until", "source_date", "confidence", "source", "note",
+        "item",
+        "variant",
+        "region",
+        "over",
+        "price",
+        "per",
+        "unit",
+        "from",
+        "until",
+        "source_date",
+        "confidence",
+        "source",
+        "note",
     ]);
     for price in rows {
         let month = |month: Option<Month>| month.map(|month| month.to_string()).unwrap_or_default();

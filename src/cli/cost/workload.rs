@@ -74,8 +74,26 @@ pub(super) struct Flags {
 
 /// The fields of `[workload]`: the flags, with underscores.
 const FIELDS: [&str; 20] = [
-    "put", "get", "head", "list", "copy", "delete", "multipart", "parts", "objects", "size", "class", "keys", "rotations",
-    "aws_managed_key", "bucket_key_hit", "old_reads", "cache_hit", "dsse_calls", "extra_trails", "data_events",
+    "put",
+    "get",
+    "head",
+    "list",
+    "copy",
+    "delete",
+    "multipart",
+    "parts",
+    "objects",
+    "size",
+    "class",
+    "keys",
+    "rotations",
+    "aws_managed_key",
+    "bucket_key_hit",
+    "old_reads",
+    "cache_hit",
+    "dsse_calls",
+    "extra_trails",
+    "data_events",
 ];
 
 impl Flags {
@@ -90,7 +108,8 @@ impl Flags {
             Ok(())
         }
         fn switch(to: &mut bool, field: &str, text: &str) -> Result<(), String> {
-            *to |= text.parse::<bool>().map_err(|_| format!("`{field}` is {text}: expected true or false"))?;
+            *to |=
+                text.parse::<bool>().map_err(|_| format!("`{field}` is {text}: expected true or false"))?;
             Ok(())
         }
         match field {
@@ -117,7 +136,10 @@ impl Flags {
             _ => {
                 let hint = nearest(field, &FIELDS).map(|name| format!("; did you mean `{name}`?"));
                 let known = FIELDS.join(", ");
-                Err(format!("`{field}` is no field of [workload]{}; known here: {known}", hint.unwrap_or_default()))
+                Err(format!(
+                    "`{field}` is no field of [workload]{}; known here: {known}",
+                    hint.unwrap_or_default()
+                ))
             }
         }
     }
@@ -127,7 +149,9 @@ impl Flags {
         let load = |name, load: Option<Load>| {
             let requests = load.map_or(Some(0), |load| load.requests(month));
             // Far beyond any account, and far from every overflow below.
-            requests.filter(|requests| *requests <= COUNT_MAX).ok_or_else(|| format!("--{name} passes {COUNT_MAX} requests a month"))
+            requests
+                .filter(|requests| *requests <= COUNT_MAX)
+                .ok_or_else(|| format!("--{name} passes {COUNT_MAX} requests a month"))
         };
         let count = |name, count: Option<Count>, default, max| match count.map_or(default, |count| count.0) {
             count if count <= max => Ok(count),
@@ -259,7 +283,13 @@ impl Workload {
         let of_size = |objects: u64| u128::from(objects) * u128::from(self.size);
         let written = of_size(self.put) + of_size(self.copy) + of_size(self.multipart);
         usage.add_stored(class, region, of_size(self.objects))?;
-        if matches!(class, StorageClass::StandardIa | StorageClass::OneZoneIa | StorageClass::GlacierIr | StorageClass::ExpressOneZone) {
+        if matches!(
+            class,
+            StorageClass::StandardIa
+                | StorageClass::OneZoneIa
+                | StorageClass::GlacierIr
+                | StorageClass::ExpressOneZone
+        ) {
             usage.add(Item::Retrieval, in_class, region, of_size(self.get))?;
         }
         if class == StorageClass::ExpressOneZone {
@@ -276,7 +306,12 @@ impl Workload {
             return Ok(usage);
         }
         usage.add(Item::KmsRequest, plain, region, kms_requests)?;
-        usage.add(Item::CloudTrailManagementCopy, plain, region, kms_requests * u128::from(self.extra_trails))?;
+        usage.add(
+            Item::CloudTrailManagementCopy,
+            plain,
+            region,
+            kms_requests * u128::from(self.extra_trails),
+        )?;
         if mode == SseMode::DsseKms {
             usage.add(Item::Dsse, plain, region, written + of_size(self.get))?;
         }
