@@ -1,4 +1,4 @@
-//! Usage files and price books as users get them wrong; FOCUS as the FinOps sample has it.
+//! Usage files and price books as users get them wrong; FOCUS as its sample has it.
 
 use s3seal::cost::{Bill, FOCUS_COLUMNS, Item, Month, PriceBook, Terms, Usage, UsageFile, Variant, focus};
 

@@ -32,7 +32,7 @@ enum View {
     /// List the prices with their sources, how sure they are, and how old
     Prices(price::Arguments),
     /// Compare choices: Bucket Key, kinds and numbers of keys, multipart, re-encrypting what exists
-    Compare(compare::Arguments),
+    Compare(Box<compare::Arguments>),
 }
 
 /// What is asked, and how the answer is wanted.
@@ -284,5 +284,8 @@ fn this_month() -> Option<Month> {
 
 /// Ends with exit code 2: the arguments contradict each other.
 fn refuse(text: &str) -> ! {
-    super::Cli::command().error(ErrorKind::ArgumentConflict, text).exit()
+    let mut command = super::Cli::command();
+    command.build();
+    let cost = command.find_subcommand_mut("cost").expect("this verb");
+    cost.error(ErrorKind::ArgumentConflict, text).exit()
 }

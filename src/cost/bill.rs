@@ -84,23 +84,24 @@ impl Line {
 
     /// What the line is called: item, variant, tier.
     pub fn title(&self) -> String {
-        let mut title = self.item.title().to_owned();
-        match self.variant {
-            Variant::None => {}
-            Variant::Class(class) => title += &format!(", {class}"),
-            Variant::To(region) => title += &format!(" {region}"),
-        }
+        let item = self.item.title();
+        let title = match self.variant {
+            Variant::None => item.to_owned(),
+            Variant::Class(class) => format!("{item}, {class}"),
+            Variant::To(region) => format!("{item} {region}"),
+        };
         let over = self.price.as_ref().map_or(0, |price| price.over);
         let unit = self.item.unit().plural();
         let grouped = |n: u64| super::grouped(u128::from(n));
         if self.is_allowance() {
-            title += ", free tier";
+            format!("{title}, free tier")
         } else if over > 0 {
-            title += &format!(", over {} {unit}", grouped(over));
+            format!("{title}, over {} {unit}", grouped(over))
         } else if let Some(upto) = self.upto {
-            title += &format!(", first {} {unit}", grouped(upto));
+            format!("{title}, first {} {unit}", grouped(upto))
+        } else {
+            title
         }
-        title
     }
 }
 

@@ -1,10 +1,10 @@
-//! Bills in the columns of FOCUS 1.0, the FinOps convention for cost and usage.
+//! Bills in the columns of FOCUS 1.0, the `FinOps` convention for cost and usage.
 
 use super::{Bill, Column, Confidence, Line, Table};
 
 /// The 43 columns of FOCUS 1.0 in the order of its sample, then four of our own (`x_`, as FOCUS asks).
 ///
-/// Source: FOCUS 1.0 specification and sample data (FinOps Open Cost and Usage Specification).
+/// Source: FOCUS 1.0 specification and sample data (`FinOps` Open Cost and Usage Specification).
 pub const FOCUS_COLUMNS: [&str; 47] = [
     "AvailabilityZone",
     "BilledCost",

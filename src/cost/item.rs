@@ -140,13 +140,13 @@ pub enum Service {
     Kms,
     /// Amazon S3.
     S3,
-    /// AWS CloudTrail.
+    /// AWS `CloudTrail`.
     CloudTrail,
     /// AWS Config.
     Config,
     /// AWS Security Hub.
     SecurityHub,
-    /// Amazon GuardDuty.
+    /// Amazon `GuardDuty`.
     GuardDuty,
     /// Amazon Macie.
     Macie,
@@ -304,7 +304,7 @@ items! {
     CloudTrailManagementCopy "cloudtrail-management-copy" CloudTrail Event Nothing "CloudTrail management events, further copies";
     /// Data events.
     CloudTrailData "cloudtrail-data" CloudTrail Event Nothing "CloudTrail data events";
-    /// Events analysed by CloudTrail Insights.
+    /// Events analysed by `CloudTrail` Insights.
     CloudTrailInsight "cloudtrail-insight" CloudTrail Event Nothing "CloudTrail Insights";
     /// Configuration items recorded.
     ConfigItem "config-item" Config ConfigurationItem Nothing "Config items";
@@ -314,7 +314,7 @@ items! {
     SecurityHubCheck "securityhub-check" SecurityHub Check Nothing "Security Hub checks";
     /// Findings taken in.
     SecurityHubFinding "securityhub-finding" SecurityHub Finding Nothing "Security Hub findings";
-    /// CloudTrail management events analysed.
+    /// `CloudTrail` management events analysed.
     GuardDutyManagement "guardduty-management" GuardDuty Event Nothing "GuardDuty, management events";
     /// S3 data events analysed.
     GuardDutyData "guardduty-data" GuardDuty Event Nothing "GuardDuty, S3 data events";
@@ -351,10 +351,9 @@ impl Item {
     /// [`UnknownName`] for a word that is none, or a missing class.
     pub fn variant(self, text: &str) -> Result<Variant, UnknownName> {
         match self.takes() {
-            Takes::Nothing if text.is_empty() => Ok(Variant::None),
+            Takes::Nothing | Takes::Destination if text.is_empty() => Ok(Variant::None),
             Takes::Nothing => Err(UnknownName::new("variant of an item that has none", text, &[])),
             Takes::Class => text.parse().map(Variant::Class),
-            Takes::Destination if text.is_empty() => Ok(Variant::None),
             Takes::Destination => text.parse().map(Variant::To),
         }
     }

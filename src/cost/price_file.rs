@@ -159,15 +159,9 @@ fn clash(a: &Price, b: &Price) -> bool {
 }
 
 fn what(price: &Price) -> String {
-    let mut text = price.item.as_str().to_owned();
-    if price.variant != Variant::None {
-        text += &format!(" {}", price.variant.as_str());
-    }
-    text += &format!(" in {}", price.scope.as_str());
-    if price.over > 0 {
-        text += &format!(" over {}", price.over);
-    }
-    text
+    let variant = if price.variant == Variant::None { "" } else { " " };
+    let tier = if price.over > 0 { format!(" over {}", price.over) } else { String::new() };
+    format!("{}{variant}{} in {}{tier}", price.item, price.variant.as_str(), price.scope.as_str())
 }
 
 fn csv_text(error: &csv::Error) -> String {

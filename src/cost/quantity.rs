@@ -42,7 +42,7 @@ const BYTE_UNITS: [(&str, u64); 12] = [
 /// # Errors
 /// [`QuantityError`] for what is negative, not whole, beyond 2⁶⁴ − 1 or no number.
 pub fn count(text: &str) -> Result<u64, QuantityError> {
-    scaled(text, &COUNT_UNITS, COUNT_FORM, |unit| unit.to_owned())
+    scaled(text, &COUNT_UNITS, COUNT_FORM, str::to_owned)
 }
 
 /// The bytes that `text` names; `KiB` is 2¹⁰, `KB` is 10³. Price lists say GB and mean GiB; here they differ.

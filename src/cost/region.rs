@@ -69,7 +69,7 @@ impl Region {
         REGIONS[usize::from(self.0)].1
     }
 
-    /// Whether it is neither in China nor in GovCloud.
+    /// Whether it is neither in China nor in `GovCloud`.
     pub fn is_commercial(self) -> bool {
         !self.as_str().starts_with("cn-") && !self.as_str().starts_with("us-gov-")
     }

@@ -41,11 +41,9 @@ impl Table {
             let mut line = String::new();
             for ((cell, column), width) in cells.into_iter().zip(&self.columns).zip(&widths) {
                 let blank = " ".repeat(width - cell.chars().count());
-                if column.number {
-                    line += &format!("{blank}{cell}  ");
-                } else {
-                    line += &format!("{cell}{blank}  ");
-                }
+                let (first, second) =
+                    if column.number { (blank.as_str(), cell) } else { (cell, blank.as_str()) };
+                line.extend([first, second, "  "]);
             }
             line.trim_end().to_owned() + "\n"
         };
@@ -91,7 +89,9 @@ pub fn grouped(number: u128) -> String {
 
 /// `number` rounded half up to `places` decimals, with commas between thousands: `52,900`, `1,177.60`.
 pub fn grouped_decimal(number: Decimal, places: u32) -> String {
-    let rounded = number.round_dp_with_strategy(places, rust_decimal::RoundingStrategy::MidpointAwayFromZero);
+    let mut rounded =
+        number.round_dp_with_strategy(places, rust_decimal::RoundingStrategy::MidpointAwayFromZero);
+    rounded.rescale(places);
     let text = rounded.abs().to_string();
     let (whole, rest) = text.split_at(text.find('.').unwrap_or(text.len()));
     let sign = if rounded.is_sign_negative() && !rounded.is_zero() { "-" } else { "" };
@@ -107,6 +107,7 @@ mod tests {
         assert_eq!([0, 999, 1_000, 1_990_000].map(grouped), ["0", "999", "1,000", "1,990,000"]);
         assert_eq!(grouped_decimal(Decimal::new(-11_776_049, 4), 2), "-1,177.60");
         assert_eq!(grouped_decimal(Decimal::new(-1, 4), 2), "0.00");
+        assert_eq!(grouped_decimal(Decimal::ZERO, 2), "0.00");
     }
 
     #[test]

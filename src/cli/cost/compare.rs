@@ -257,7 +257,14 @@ impl Compare<'_> {
                 let usage = method
                     .usage(objects, calls, self.workload.class, self.workload.region, self.asked.month)
                     .map_err(Failure::new)?;
-                let once = known(&self.asked.pricing.bill(&usage)?);
+                // What the move adds to a month that goes on before: its work has used up the free tier, or part of it.
+                let mut month_of_move = before.usage(from).map_err(Failure::new)?;
+                month_of_move
+                    .merge(&self.asked.lines)
+                    .and_then(|()| month_of_move.merge(&usage))
+                    .map_err(Failure::new)?;
+                let moved = known(&self.asked.pricing.bill(&month_of_move)?);
+                let once = moved.zip(stays).map(|(moved, stays)| moved - stays);
                 let months = once
                     .zip(saves)
                     .map_or_else(|| "?".into(), |(once, saves)| break_even(once, saves).to_string());
@@ -305,7 +312,7 @@ fn table(rows: &[Row]) -> Table {
 }
 
 fn text(rows: &[Row], compare: &Compare<'_>) -> String {
-    let mut text = format!("Choices in {}, {}, USD\n", compare.workload.region, compare.asked.month);
+    let mut parts = vec![format!("Choices in {}, {}, USD\n", compare.workload.region, compare.asked.month)];
     let mut rest = rows;
     while let Some(first) = rest.first() {
         let length = rest.iter().take_while(|row| row.comparison == first.comparison).count();
@@ -315,12 +322,14 @@ fn text(rows: &[Row], compare: &Compare<'_>) -> String {
             (1..part.columns.len()).filter(|&i| part.rows.iter().any(|row| !row[i].is_empty())).collect();
         part.columns = kept.iter().map(|&i| part.columns[i].clone()).collect();
         part.rows = part.rows.iter().map(|row| kept.iter().map(|&i| row[i].clone()).collect()).collect();
-        text += &format!("\n{}: {}\n{}", first.comparison, explanation(first.comparison), part.text());
+        parts.push(format!("{}: {}\n{}", first.comparison, explanation(first.comparison), part.text()));
         rest = &rest[length..];
     }
     let modes: Vec<_> = [SseMode::SseKms, SseMode::SseKmsBucketKey].map(SseMode::as_str).into();
     let assumed = compare.workload.assumptions(&modes);
-    text + "\nAssumed\n" + &assumed.iter().map(|line| format!("  {line}\n")).collect::<String>()
+    parts.push("Assumed".into());
+    parts.extend(assumed.iter().map(|line| format!("  {line}")));
+    parts.join("\n") + "\n"
 }
 
 fn explanation(comparison: &str) -> &'static str {

@@ -83,10 +83,8 @@ impl Page<'_> {
             for line in scenario.bill.lines() {
                 let blank = || vec![String::new(); self.scenarios.len()];
                 let row = rows.entry(key(line)).or_insert_with(|| (String::new(), blank()));
-                row.0 = line.title();
-                if regions.len() > 1 {
-                    row.0 += &format!(", {}", line.region);
-                }
+                let title = line.title();
+                row.0 = if regions.len() > 1 { format!("{title}, {}", line.region) } else { title };
                 row.1[i] = amount(line);
             }
         }
@@ -155,13 +153,14 @@ impl Page<'_> {
         }
         let saved = without.bill.total() - with.bill.total();
         let calls = without.kms_requests - with.kms_requests;
-        let mut text = format!("The Bucket Key saves {} USD a month", money(saved));
+        let mut of_it = String::new();
         let added = self.added(&without.bill);
         if added > Usd::ZERO {
             let share = saved.decimal() * Decimal::from(100) / added.decimal();
-            text += &format!(", {} % of what SSE-KMS adds", grouped_decimal(share, 1));
+            of_it = format!(", {} % of what SSE-KMS adds", grouped_decimal(share, 1));
         }
-        vec![format!("{text}, and {} KMS calls.", grouped(u128::from(calls)))]
+        let (saved, calls) = (money(saved), grouped(u128::from(calls)));
+        vec![format!("The Bucket Key saves {saved} USD a month{of_it}, and {calls} KMS calls.")]
     }
 
     /// The prices used, each once: `0.03 per 10,000 requests, KMS requests in us-east-1: found, source (date)`.
@@ -221,30 +220,31 @@ impl Page<'_> {
     }
 
     pub(super) fn text(&self) -> String {
-        let list = |title: &str, notes: Vec<String>| match notes.is_empty() {
-            true => String::new(),
-            false => {
-                format!("\n{title}\n{}", notes.iter().map(|note| format!("  {note}\n")).collect::<String>())
-            }
-        };
-        let findings: String = self.findings().iter().map(|text| format!("\n{text}\n")).collect();
-        let (title, table) = (self.title(), self.table().text());
-        let (assumed, prices) = (list("Assumed", self.assumptions()), list("Prices", self.price_notes()));
-        format!("{title}\n\n{table}{findings}{assumed}{prices}")
+        let mut parts = vec![self.title(), String::new(), self.table().text()];
+        parts.extend(self.findings().into_iter().map(|finding| finding + "\n"));
+        for (title, notes) in self.notes() {
+            parts.push(title.into());
+            parts.extend(notes.iter().map(|note| format!("  {note}")));
+            parts.push(String::new());
+        }
+        parts.join("\n").trim_end().to_owned() + "\n"
     }
 
     pub(super) fn markdown(&self) -> String {
-        let list = |title: &str, notes: Vec<String>| match notes.is_empty() {
-            true => String::new(),
-            false => format!(
-                "\n### {title}\n\n{}",
-                notes.iter().map(|note| format!("- {note}\n")).collect::<String>()
-            ),
-        };
-        let findings: String = self.findings().iter().map(|text| format!("\n{text}\n")).collect();
-        let (title, table) = (self.title(), self.table().markdown());
-        let (assumed, prices) = (list("Assumed", self.assumptions()), list("Prices", self.price_notes()));
-        format!("## {title}\n\n{table}{findings}{assumed}{prices}")
+        let mut parts = vec![format!("## {}", self.title()), String::new(), self.table().markdown()];
+        parts.extend(self.findings().into_iter().map(|finding| finding + "\n"));
+        for (title, notes) in self.notes() {
+            parts.push(format!("### {title}\n"));
+            parts.extend(notes.iter().map(|note| format!("- {note}")));
+            parts.push(String::new());
+        }
+        parts.join("\n").trim_end().to_owned() + "\n"
+    }
+
+    /// What stands at the foot.
+    fn notes(&self) -> impl Iterator<Item = (&'static str, Vec<String>)> {
+        let notes = [("Assumed", self.assumptions()), ("Prices", self.price_notes())];
+        notes.into_iter().filter(|(_, notes)| !notes.is_empty())
     }
 
     /// One row per line of each bill, for spreadsheets.

@@ -10,22 +10,22 @@ use super::kms_calls;
 /// A workload as the command line gives it.
 #[derive(Clone, Debug, Default, Args)]
 pub(super) struct Flags {
-    /// `PutObject` requests: by the month (10M), or at a rate (100/s, 5k/day)
+    /// PUT requests: by the month (10M), or at a rate (100/s, 5k/day)
     #[arg(long, value_name = "LOAD", allow_negative_numbers = true)]
     put: Option<Load>,
-    /// `GetObject` requests; each range counts
+    /// GET requests; each range counts
     #[arg(long, value_name = "LOAD", allow_negative_numbers = true)]
     get: Option<Load>,
-    /// `HeadObject` requests
+    /// HEAD requests
     #[arg(long, value_name = "LOAD", allow_negative_numbers = true)]
     head: Option<Load>,
-    /// `ListObjectsV2` requests
+    /// LIST requests
     #[arg(long, value_name = "LOAD", allow_negative_numbers = true)]
     list: Option<Load>,
-    /// `CopyObject` requests, source and target in this mode
+    /// COPY requests, source and target in this mode
     #[arg(long, value_name = "LOAD", allow_negative_numbers = true)]
     copy: Option<Load>,
-    /// `DeleteObject` requests
+    /// DELETE requests
     #[arg(long, value_name = "LOAD", allow_negative_numbers = true)]
     delete: Option<Load>,
     /// Multipart uploads
@@ -67,7 +67,7 @@ pub(super) struct Flags {
     /// Trails beyond the first that record KMS calls
     #[arg(long, value_name = "COUNT", allow_negative_numbers = true)]
     extra_trails: Option<Count>,
-    /// CloudTrail records each S3 request as a data event
+    /// Each S3 request is recorded by `CloudTrail` as a data event
     #[arg(long)]
     data_events: bool,
 }
