@@ -17,6 +17,8 @@ mod kms;
 mod cache;
 #[path = "scoreboard/workload.rs"]
 mod workload;
+#[path = "scoreboard/cost.rs"]
+mod cost;
 
 use board::Board;
 use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
@@ -46,5 +48,6 @@ fn main() {
     kms::run(&mut board);
     cache::run(&mut board);
     workload::run(&mut board);
+    cost::run(&mut board);
     board.finish();
 }

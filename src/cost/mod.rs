@@ -15,7 +15,7 @@
 //! let month: Month = "2026-10".parse()?;
 //! let mut usage = Usage::new(month);
 //! usage.add(Item::KmsRequest, Variant::None, region, 2_010_000)?;
-//! usage.add(Item::KmsKey, Variant::None, region, month.hours())?;
+//! usage.add_keys(region, 1, 0, month.hours())?;
 //! let bill = Bill::new(&usage, &PriceBook::embedded(), Terms::default())?;
 //! assert_eq!(bill.total().to_string(), "6.97");
 //! # Ok::<(), Box<dyn std::error::Error>>(())
