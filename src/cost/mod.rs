@@ -50,7 +50,7 @@ pub use region::Region;
 pub use table::{Column, Table, grouped, grouped_decimal};
 pub use transition::{Method, Months, break_even};
 pub use usage::{Usage, UsageError};
-pub use usage_file::{UsageFile, UsageFileError};
+pub use usage_file::{UsageFile, UsageFileError, UsageFileProblem};
 
 /// A word that is not in the list it should be in.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -185,6 +185,8 @@ mod tests {
             assert!(share(text).is_err(), "{text}");
         }
         assert_eq!(share("0.99").unwrap().rest(101), 2);
+        // Encryption SDK, data key caching guide: 500 and 1,000 requests a second, a key good for 100 uses.
+        assert_eq!([500, 1_000].map(|calls| share("0.99").unwrap().rest(calls)), [5, 10]);
         assert_eq!(Share::NONE.rest(u64::MAX), u64::MAX);
         assert_eq!(share("0.9733").unwrap().to_string(), "97.33 %");
     }

@@ -104,7 +104,7 @@ impl Page<'_> {
     }
 
     /// One bill, line by line.
-    fn lines_of(bill: &Bill) -> Table {
+    fn lines_of(&self, bill: &Bill) -> Table {
         let mut table =
             Table::new(&["line", "region", "#quantity", "unit", "rate", "#USD", "#exact", "price is"]);
         for line in bill.lines() {
@@ -134,7 +134,9 @@ impl Page<'_> {
             ]
         };
         table.rows.push(sum("TOTAL", bill.total(), bill.exact()));
-        table.rows.push(sum("of it encryption", bill.encryption(), bill.encryption_exact()));
+        let exact =
+            self.baseline.map_or_else(|| bill.encryption_exact(), |below| bill.exact() - below.exact());
+        table.rows.push(sum("encryption adds", self.added(bill), exact));
         table
     }
 
@@ -165,6 +167,7 @@ impl Page<'_> {
 
     /// The prices used, each once: `0.03 per 10,000 requests, KMS requests in us-east-1: found, source (date)`.
     fn price_notes(&self) -> Vec<String> {
+        let month = self.month.to_string();
         let mut seen = BTreeSet::new();
         let mut notes = Vec::new();
         for line in self.lines() {
@@ -187,8 +190,11 @@ impl Page<'_> {
             };
             let rate = if line.is_allowance() { "0".into() } else { price.rate() };
             let source = if price.source == "none" { "no source" } else { &price.source };
+            // Prices have fallen over the years; only some rows know since when they hold.
+            let later = price.from.is_none() && price.source_date.get(..7) > Some(month.as_str());
+            let later = if later { ", stated after this month" } else { "" };
             let note = if price.note.is_empty() { String::new() } else { format!("; {}", price.note) };
-            notes.push(format!("{what}: {rate}, {sure}, {source}{date}{note}"));
+            notes.push(format!("{what}: {rate}, {sure}, {source}{date}{later}{note}"));
         }
         notes
     }
@@ -207,7 +213,7 @@ impl Page<'_> {
 
     fn table(&self) -> Table {
         match self.scenarios {
-            [one] => Self::lines_of(&one.bill),
+            [one] => self.lines_of(&one.bill),
             _ => self.side_by_side(),
         }
     }
@@ -302,7 +308,10 @@ impl Page<'_> {
             let mut bill = scenario.bill.json();
             bill["mode"] = scenario.name.into();
             bill["kms_calls"] = scenario.kms_requests.to_string().into();
-            bill["encryption_adds"] = self.added(&scenario.bill).to_string().into();
+            if let Some(baseline) = self.baseline {
+                bill["encryption_adds"] = self.added(&scenario.bill).to_string().into();
+                bill["encryption_adds_exact"] = (scenario.bill.exact() - baseline.exact()).to_string().into();
+            }
             bill
         };
         let page = json!({
