@@ -364,3 +364,75 @@ impl Workload {
         list
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use s3seal::cost::{Bill, PriceBook, Terms};
+
+    fn workload(fields: &[(&str, &str)]) -> Workload {
+        let mut flags = Flags::default();
+        for (field, text) in fields {
+            flags.fill(field, text).unwrap();
+        }
+        let (region, month) = ("us-east-1".parse().unwrap(), "2026-10".parse().unwrap());
+        flags.workload(region, month).unwrap().unwrap()
+    }
+
+    /// Source: aws-samples/s3-bucketkey-poc, 50 uploads and 100 downloads: 150 calls, 4 with a Bucket Key.
+    #[test]
+    fn fifty_uploads_and_a_hundred_downloads_make_150_calls_or_4() {
+        let workload = workload(&[("put", "50"), ("get", "100"), ("bucket_key_hit", "97.34%")]);
+        assert_eq!(workload.kms_requests(SseMode::SseKms), 150);
+        assert_eq!(workload.kms_requests(SseMode::SseKmsBucketKey), 4);
+        assert_eq!([SseMode::SseS3, SseMode::SseC].map(|mode| workload.kms_requests(mode)), [0, 0]);
+    }
+
+    #[test]
+    fn a_multipart_upload_asks_for_each_part_and_twice_besides() {
+        let workload =
+            workload(&[("multipart", "100"), ("parts", "8"), ("head", "7"), ("list", "7"), ("delete", "7")]);
+        assert_eq!(workload.kms_requests(SseMode::SseKms), 100 * (8 + 2));
+        assert_eq!(workload.kms_requests(SseMode::KmsCached), 1);
+    }
+
+    #[test]
+    fn reads_on_old_objects_are_beyond_the_bucket_keys_help() {
+        let workload =
+            workload(&[("put", "1000"), ("get", "1000"), ("bucket_key_hit", "1"), ("old_reads", "0.1")]);
+        assert_eq!(workload.kms_requests(SseMode::SseKmsBucketKey), 100);
+    }
+
+    #[test]
+    fn what_encryption_adds_to_sse_s3_is_its_lines() {
+        let workload = workload(&[
+            ("put", "3M"),
+            ("get", "7M"),
+            ("copy", "1M"),
+            ("objects", "5M"),
+            ("size", "1MiB"),
+            ("rotations", "4"),
+        ]);
+        let bill = |mode| {
+            Bill::new(&workload.usage(mode).unwrap(), &PriceBook::embedded(), Terms::default()).unwrap()
+        };
+        let baseline = bill(SseMode::SseS3);
+        for mode in SseMode::ALL {
+            assert_eq!(bill(mode).total() - baseline.total(), bill(mode).encryption(), "{mode}");
+        }
+        assert!(bill(SseMode::DsseKms).encryption() > bill(SseMode::SseKms).encryption());
+    }
+
+    #[test]
+    fn every_field_of_a_file_is_a_flag() {
+        for field in FIELDS {
+            let text = match field {
+                "class" => "STANDARD",
+                "aws_managed_key" | "data_events" => "true",
+                field if field.ends_with("_hit") || field == "old_reads" => "0.5",
+                _ => "1",
+            };
+            assert_eq!(Flags::default().fill(field, text), Ok(()), "{field}");
+        }
+    }
+}
