@@ -135,28 +135,24 @@ struct Scenario {
 
 fn bills(question: &Question) -> Result<ExitCode, Failure> {
     let asked = Asked::new(question)?;
-    let (form, scenarios) = match &asked.workload {
-        None => {
-            let bill = asked.pricing.bill(&asked.lines)?;
-            (None, vec![Scenario { name: "usage", kms_requests: 0, bill }])
-        }
+    let workload = asked.workload.as_ref();
+    let scenarios = match workload {
+        None if !question.mode.is_empty() => refuse(
+            "--mode needs a workload; the lines of a usage file are one bill: leave it away, or give --put, --get, …",
+        ),
+        None => vec![Scenario { name: "usage", kms_requests: 0, bill: asked.pricing.bill(&asked.lines)? }],
         Some(workload) => {
-            let modes = if question.mode.is_empty() { &SseMode::ALL[..] } else { &question.mode };
-            (
-                Some(workload),
-                modes.iter().map(|mode| asked.scenario(workload, *mode)).collect::<Result<_, _>>()?,
-            )
+            let asked_for = |mode: &SseMode| question.mode.is_empty() || question.mode.contains(mode);
+            let modes = SseMode::ALL.into_iter().filter(asked_for);
+            modes.map(|mode| asked.scenario(workload, mode)).collect::<Result<_, _>>()?
         }
     };
     if !question.fail_if.is_empty() && scenarios.len() > 1 {
         refuse("--fail-if needs one bill to judge: add --mode, such as --mode sse-kms");
     }
-    let baseline = match form {
-        Some(workload) => Some(asked.scenario(workload, SseMode::SseS3)?.bill),
-        None => None,
-    };
-    let page =
-        page::Page { scenarios: &scenarios, workload: form, baseline: baseline.as_ref(), month: asked.month };
+    let baseline = workload.map(|workload| asked.scenario(workload, SseMode::SseS3)).transpose()?;
+    let baseline = baseline.as_ref().map(|scenario| &scenario.bill);
+    let page = page::Page { scenarios: &scenarios, workload, baseline, month: asked.month };
     question.answer.write(&match question.answer.format {
         Format::Text => page.text(),
         Format::Markdown => page.markdown(),
