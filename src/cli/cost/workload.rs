@@ -191,7 +191,7 @@ impl Flags {
             data_events: self.data_events,
         };
         if workload.size > 50 << 40 {
-            return Err("--size passes 50 TiB, more than an object can have".into());
+            return Err("--size passes 50 TiB: expected the bytes of one object".into());
         }
         Ok((workload.requests() > 0 || objects > 0).then_some(workload))
     }
@@ -394,6 +394,13 @@ mod tests {
             workload(&[("multipart", "100"), ("parts", "8"), ("head", "7"), ("list", "7"), ("delete", "7")]);
         assert_eq!(workload.kms_requests(SseMode::SseKms), 100 * (8 + 2));
         assert_eq!(workload.kms_requests(SseMode::KmsCached), 1);
+    }
+
+    #[test]
+    fn a_copy_unwraps_one_key_and_fetches_another_and_dsse_may_double_that() {
+        let workload = workload(&[("copy", "10"), ("dsse_calls", "2")]);
+        assert_eq!(workload.kms_requests(SseMode::SseKms), 20);
+        assert_eq!(workload.kms_requests(SseMode::DsseKms), 40);
     }
 
     #[test]
