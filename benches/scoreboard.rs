@@ -30,6 +30,8 @@ mod workload;
 mod report;
 #[path = "scoreboard/sim.rs"]
 mod sim;
+#[path = "scoreboard/cost.rs"]
+mod cost;
 
 use board::Board;
 use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
@@ -61,5 +63,6 @@ fn main() {
     workload::run(&mut board);
     report::run(&mut board);
     sim::run(&mut board);
+    cost::run(&mut board);
     board.finish();
 }

@@ -23,3 +23,5 @@ pub mod report;
 pub mod rig;
 /// A run in virtual time.
 pub mod sim;
+/// What it costs: usage × price book = bill, in exact decimals.
+pub mod cost;

@@ -1,11 +1,13 @@
-//! Numbers with units: time, bytes, seeds. The only place where a unit is converted.
+//! Numbers with units: time, money, seeds. The only place where a unit is converted.
 
 use std::fmt;
+use std::iter::Sum;
 use std::ops::{Add, Sub};
 use std::time::Duration;
 
 use rand_core::SeedableRng;
 use rand_xoshiro::Xoshiro256PlusPlus;
+use rust_decimal::{Decimal, RoundingStrategy};
 use sha2::{Digest, Sha256};
 
 /// Nanoseconds in a second.
@@ -169,6 +171,85 @@ impl fmt::Display for Span {
     }
 }
 
+/// An amount in US dollars, exact in decimals; there is no way into it from a float. May be negative: a difference.
+///
+/// Holds up to 7.9 × 10²⁸ in units of its last digit; the arithmetic panics beyond, where a bill has refused long
+/// before (`cost::BillError`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Usd(Decimal);
+
+impl Usd {
+    /// Nothing.
+    pub const ZERO: Self = Self(Decimal::ZERO);
+
+    /// `amount` dollars.
+    pub const fn new(amount: Decimal) -> Self {
+        Self(amount)
+    }
+
+    /// `cents` ÷ 100 dollars.
+    pub fn from_cents(cents: i64) -> Self {
+        Self(Decimal::new(cents, 2))
+    }
+
+    /// The amount in dollars.
+    pub const fn decimal(self) -> Decimal {
+        self.0
+    }
+
+    /// To the nearest cent, a half away from zero, as each line of an AWS bill is.
+    #[must_use]
+    pub fn to_cents(self) -> Self {
+        Self(self.0.round_dp_with_strategy(2, RoundingStrategy::MidpointAwayFromZero))
+    }
+
+    /// `self × factor`.
+    ///
+    /// # Panics
+    /// When the product passes what a decimal holds.
+    #[must_use]
+    pub fn times(self, factor: u64) -> Self {
+        Self(self.0 * Decimal::from(factor))
+    }
+
+    /// What a million operations cost when `operations` of them cost `self`; `None` for no operation.
+    /// To 28 significant digits.
+    pub fn per_million(self, operations: u64) -> Option<Self> {
+        self.0.checked_mul(Decimal::from(1_000_000))?.checked_div(Decimal::from(operations)).map(Self)
+    }
+}
+
+impl Add for Usd {
+    type Output = Self;
+    fn add(self, other: Self) -> Self {
+        Self(self.0 + other.0)
+    }
+}
+
+impl Sub for Usd {
+    type Output = Self;
+    fn sub(self, other: Self) -> Self {
+        Self(self.0 - other.0)
+    }
+}
+
+impl Sum for Usd {
+    fn sum<I: Iterator<Item = Self>>(amounts: I) -> Self {
+        amounts.fold(Self::ZERO, Add::add)
+    }
+}
+
+impl fmt::Display for Usd {
+    /// Every digit, at least two behind the point: `5.97`, `0.0931`, `-12.00`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut amount = self.0.normalize();
+        if amount.scale() < 2 {
+            amount.rescale(2);
+        }
+        f.pad(&amount.to_string())
+    }
+}
+
 /// The one number from which every random choice of a run follows.
 ///
 /// Each use draws from a stream of its own, named after it, so that a new use leaves the others as they were.
@@ -213,6 +294,24 @@ mod tests {
         assert_eq!(Timestamp::MAX + Span::from_nanos(1), Timestamp::MAX);
         assert_eq!(Timestamp::ZERO.since(Timestamp::from_seconds(1)), Span::ZERO);
         assert_eq!(Timestamp::from_seconds(1) - Span::from_seconds(2), Timestamp::ZERO);
+    }
+
+    #[test]
+    fn dollars_round_a_half_away_from_zero_and_show_every_digit() {
+        let shown = |cents_of_thousandths: i64| {
+            let exact = Usd::new(Decimal::new(cents_of_thousandths, 3));
+            (exact.to_string(), exact.to_cents().to_string())
+        };
+        assert_eq!(shown(248), ("0.248".into(), "0.25".into()));
+        assert_eq!(shown(5), ("0.005".into(), "0.01".into()));
+        assert_eq!(shown(-15), ("-0.015".into(), "-0.02".into()));
+        assert_eq!(shown(1_500_000), ("1500.00".into(), "1500.00".into()));
+    }
+
+    #[test]
+    fn the_cost_of_a_million_operations_needs_at_least_one() {
+        assert_eq!(Usd::from_cents(597).per_million(1_990_000), Some(Usd::from_cents(300)));
+        assert_eq!(Usd::from_cents(597).per_million(0), None);
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! The command line: one file per verb. The only code that prints.
 #![allow(clippy::print_stderr)] // printing is this room's work
 
+mod cost;
 mod file;
 mod key_file;
 mod progress;
@@ -37,6 +38,8 @@ enum Verb {
     Open(file::Transfer),
     /// Make a key file: 32 random bytes, readable by you alone
     Keygen(keygen::Arguments),
+    /// What each SSE mode costs a month, from which lines, and what a Bucket Key saves
+    Cost(Box<cost::Arguments>),
 }
 
 /// Why a verb failed, as the user reads it.
@@ -58,7 +61,7 @@ impl Failure {
     }
 }
 
-/// Runs the command line. Exit codes: 0 done, 1 failed, 2 usage, 130 interrupted.
+/// Runs the command line. Exit codes: 0 done, 1 failed, 2 usage, 3 limit passed, 130 interrupted.
 pub(crate) fn run() -> ExitCode {
     let cli = Cli::parse();
     forbid_core_dumps();
@@ -72,6 +75,14 @@ pub(crate) fn run() -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(Failure { text, code }) => {
+        Verb::Seal(arguments) => seal::run(&arguments).map(|()| ExitCode::SUCCESS),
+        Verb::Open(arguments) => open::run(&arguments).map(|()| ExitCode::SUCCESS),
+        Verb::Keygen(arguments) => keygen::run(&arguments).map(|()| ExitCode::SUCCESS),
+        Verb::Cost(arguments) => cost::run(&arguments),
+    };
+    match result {
+        Ok(code) => code,
+        Err(Failure(text)) => {
             eprintln!("s3seal: {text}");
             ExitCode::from(code)
         }

@@ -1,0 +1,287 @@
+//! `s3seal cost`: what each SSE mode costs a month, where it comes from, and what a gate in CI may say to it.
+
+mod compare;
+mod flag;
+mod page;
+mod price;
+mod workload;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::error::ErrorKind;
+use clap::{Args, CommandFactory, Subcommand, ValueEnum};
+use s3seal::cost::{Bill, Month, PriceBook, Region, Terms, Usage, UsageFile};
+use s3seal::request::{Operation, SseMode};
+
+use self::flag::Limit;
+use self::workload::{Flags, Workload};
+use super::{Failure, file};
+
+#[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
+pub(super) struct Arguments {
+    #[command(subcommand)]
+    view: Option<View>,
+    #[command(flatten)]
+    question: Question,
+}
+
+#[derive(Debug, Subcommand)]
+enum View {
+    /// List the prices with their sources, how sure they are, and how old
+    Prices(price::Arguments),
+    /// Compare choices: Bucket Key, kinds and numbers of keys, multipart, re-encrypting what exists
+    Compare(Box<compare::Arguments>),
+}
+
+/// What is asked, and how the answer is wanted.
+#[derive(Debug, Args)]
+struct Question {
+    #[command(flatten)]
+    flags: Flags,
+    /// The Region [default: us-east-1]
+    #[arg(long, value_name = "REGION")]
+    region: Option<Region>,
+    /// The month, such as 2026-10; its length and its prices count [default: this one, UTC]
+    #[arg(long, value_name = "YYYY-MM")]
+    month: Option<Month>,
+    /// Only this mode; may be repeated [default: all, side by side]
+    #[arg(long, value_name = "MODE")]
+    mode: Vec<SseMode>,
+    /// A TOML file with lines of usage, a workload, or both; flags go before it
+    #[arg(long, value_name = "FILE")]
+    usage: Option<PathBuf>,
+    #[command(flatten)]
+    pricing: Pricing,
+    #[command(flatten)]
+    answer: Answer,
+    /// Exit with 3 when this holds: `month>500USD`, or `encryption>=20USD` for what encryption adds
+    #[arg(long, value_name = "CONDITION")]
+    fail_if: Vec<Limit>,
+    /// The account named in FOCUS output
+    #[arg(long, value_name = "ID", default_value = "estimate")]
+    account: String,
+}
+
+/// Which prices hold.
+#[derive(Debug, Args)]
+struct Pricing {
+    /// A CSV price book over the one in the program; may be repeated, the last goes first
+    #[arg(long, value_name = "FILE")]
+    prices: Vec<PathBuf>,
+    /// The account's free tier is used up by other work
+    #[arg(long)]
+    no_free_tier: bool,
+}
+
+/// Where the answer goes, and in what form.
+#[derive(Debug, Args)]
+struct Answer {
+    /// The form of the answer
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    format: Format,
+    /// The output file; standard output when left out or -
+    #[arg(long, short, value_name = "FILE")]
+    output: Option<PathBuf>,
+    /// Replace an existing output file
+    #[arg(long)]
+    force: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Format {
+    Text,
+    Json,
+    Csv,
+    Markdown,
+    /// CSV in the columns of FOCUS 1.0
+    Focus,
+}
+
+/// KMS calls that one S3 operation makes under SSE-KMS without a Bucket Key, where source and target of a copy are
+/// both under KMS.
+///
+/// Source: no table is published; inferred from the permissions each operation needs, and from "Amazon S3 calls KMS
+/// every time a request is made against a KMS-encrypted object" (S3 user guide 2026, SSE-KMS and multipart upload
+/// permissions). The one of `CompleteMultipartUpload` is an assumption.
+fn kms_calls(operation: Operation) -> u64 {
+    match operation {
+        Operation::CopyObject => 2,
+        Operation::PutObject
+        | Operation::GetObject
+        | Operation::GetObjectRange
+        | Operation::CreateMultipartUpload
+        | Operation::UploadPart
+        | Operation::CompleteMultipartUpload => 1,
+        _ => 0,
+    }
+}
+
+pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
+    match &arguments.view {
+        Some(View::Prices(prices)) => price::run(prices).map(|()| ExitCode::SUCCESS),
+        Some(View::Compare(comparison)) => compare::run(comparison).map(|()| ExitCode::SUCCESS),
+        None => bills(&arguments.question),
+    }
+}
+
+/// A mode, or the lines of a usage file alone, and its bill.
+struct Scenario {
+    name: &'static str,
+    kms_requests: u64,
+    bill: Bill,
+}
+
+fn bills(question: &Question) -> Result<ExitCode, Failure> {
+    let asked = Asked::new(question)?;
+    let workload = asked.workload.as_ref();
+    let scenarios = match workload {
+        None if !question.mode.is_empty() => refuse(
+            "--mode needs a workload; the lines of a usage file are one bill: leave it away, or give --put, --get, …",
+        ),
+        None => vec![Scenario { name: "usage", kms_requests: 0, bill: asked.pricing.bill(&asked.lines)? }],
+        Some(workload) => {
+            let asked_for = |mode: &SseMode| question.mode.is_empty() || question.mode.contains(mode);
+            let modes = SseMode::ALL.into_iter().filter(asked_for);
+            modes.map(|mode| asked.scenario(workload, mode)).collect::<Result<_, _>>()?
+        }
+    };
+    if !question.fail_if.is_empty() && scenarios.len() > 1 {
+        refuse("--fail-if needs one bill to judge: add --mode, such as --mode sse-kms");
+    }
+    let baseline = workload.map(|workload| asked.scenario(workload, SseMode::SseS3)).transpose()?;
+    let baseline = baseline.as_ref().map(|scenario| &scenario.bill);
+    let page = page::Page { scenarios: &scenarios, workload, baseline, month: asked.month };
+    question.answer.write(&match question.answer.format {
+        Format::Text => page.text(),
+        Format::Markdown => page.markdown(),
+        Format::Json => page.json(),
+        Format::Csv => page.csv(),
+        Format::Focus => page.focus(&question.account),
+    })?;
+    judge(&question.fail_if, &scenarios[0], &page)
+}
+
+/// Exit code 3 when a limit is passed; a bill that lacks prices is judged only where it is over already.
+fn judge(limits: &[Limit], scenario: &Scenario, page: &page::Page<'_>) -> Result<ExitCode, Failure> {
+    for limit in limits {
+        let value = if limit.encryption { page.added(&scenario.bill) } else { scenario.bill.total() };
+        if limit.passed(value) {
+            eprintln!("s3seal: {limit} holds: {} costs {value} USD", scenario.name);
+            return Ok(ExitCode::from(3));
+        }
+        if let Some(line) = scenario.bill.missing().next() {
+            return Err(Failure::new(format_args!(
+                "cannot judge {limit}: no price is known for {} in {}; give it with --prices",
+                line.item, line.region
+            )));
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The question with its files read and its defaults filled in.
+struct Asked {
+    month: Month,
+    pricing: Prices,
+    lines: Usage,
+    workload: Option<Workload>,
+}
+
+struct Prices {
+    book: PriceBook,
+    terms: Terms,
+}
+
+impl Asked {
+    fn new(question: &Question) -> Result<Self, Failure> {
+        let pricing = Prices::new(&question.pricing)?;
+        let this_month = question
+            .month
+            .or_else(this_month)
+            .ok_or_else(|| Failure::new("the clock stands before 2006; give --month"))?;
+        let mut flags = question.flags.clone();
+        let (mut month, mut region) = (this_month, question.region);
+        let mut lines = None;
+        if let Some(path) = &question.usage {
+            let (name, text) = read(path)?;
+            let file = UsageFile::parse(&text, &name, this_month).map_err(Failure::new)?;
+            if let Some(wrong) = file.month.zip(question.month).filter(|(file, flag)| file != flag) {
+                refuse(&format!("--month {} contradicts month {} in {name}", wrong.1, wrong.0));
+            }
+            month = file.usage.month();
+            region = region.or(file.region);
+            for (field, value, line) in &file.workload {
+                flags
+                    .fill(field, value)
+                    .map_err(|problem| Failure::new(format_args!("{name}, line {line}: {problem}")))?;
+            }
+            lines = Some(file.usage);
+        }
+        let region = region.unwrap_or_else(|| "us-east-1".parse().expect("a Region"));
+        let workload = flags.workload(region, month).map_err(|problem| refuse(&problem)).unwrap_or(None);
+        if workload.is_none() && lines.is_none() {
+            refuse(
+                "nothing is used: give at least one of --put, --get, --objects with --size, or --usage FILE; \
+                 `s3seal cost --put 10M --get 100M --objects 50M --size 64KiB` is a start",
+            );
+        }
+        Ok(Self { month, pricing, lines: lines.unwrap_or(Usage::new(month)), workload })
+    }
+
+    fn scenario(&self, workload: &Workload, mode: SseMode) -> Result<Scenario, Failure> {
+        let mut usage = workload.usage(mode).map_err(Failure::new)?;
+        usage.merge(&self.lines).map_err(Failure::new)?;
+        Ok(Scenario {
+            name: mode.as_str(),
+            kms_requests: workload.kms_requests(mode),
+            bill: self.pricing.bill(&usage)?,
+        })
+    }
+}
+
+impl Prices {
+    fn new(pricing: &Pricing) -> Result<Self, Failure> {
+        let mut book = PriceBook::embedded();
+        for path in &pricing.prices {
+            let (name, text) = read(path)?;
+            book = book.overlay(&text, &name).map_err(Failure::new)?;
+        }
+        Ok(Self { book, terms: Terms { free_tier: !pricing.no_free_tier } })
+    }
+
+    fn bill(&self, usage: &Usage) -> Result<Bill, Failure> {
+        Bill::new(usage, &self.book, self.terms).map_err(Failure::new)
+    }
+}
+
+impl Answer {
+    fn write(&self, text: &str) -> Result<(), Failure> {
+        let mut output = file::Output::new(self.output.as_deref(), self.force, false)?;
+        output.write(text.as_bytes())?;
+        output.finish()
+    }
+}
+
+fn read(path: &Path) -> Result<(String, String), Failure> {
+    use std::io::Read;
+    let mut input = file::Input::new(Some(path))?;
+    let mut text = String::new();
+    input
+        .read_to_string(&mut text)
+        .map_err(|error| Failure::new(format_args!("cannot read {}: {error}", input.name)))?;
+    Ok((input.name, text))
+}
+
+fn this_month() -> Option<Month> {
+    Month::of(jiff::tz::Offset::UTC.to_datetime(jiff::Timestamp::now()).date())
+}
+
+/// Ends with exit code 2: the arguments contradict each other.
+fn refuse(text: &str) -> ! {
+    let mut command = super::Cli::command();
+    command.build();
+    let cost = command.find_subcommand_mut("cost").expect("this verb");
+    cost.error(ErrorKind::ArgumentConflict, text).exit()
+}

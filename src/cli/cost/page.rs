@@ -1,0 +1,331 @@
+//! The answer to `s3seal cost`: bills side by side, what they rest on, in every form.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use rust_decimal::{Decimal, RoundingStrategy};
+use s3seal::cost::{
+    Bill, Confidence, Item, Line, Month, Region, Table, Variant, focus, grouped, grouped_decimal,
+};
+use s3seal::request::SseMode;
+use s3seal::units::Usd;
+use serde_json::json;
+
+use super::Scenario;
+use super::workload::Workload;
+
+/// What is shown.
+pub(super) struct Page<'p> {
+    pub(super) scenarios: &'p [Scenario],
+    /// The workload that the scenarios are modes of; `None` for the lines of a usage file alone.
+    pub(super) workload: Option<&'p Workload>,
+    /// The same under SSE-S3: what costs more than that, encryption adds.
+    pub(super) baseline: Option<&'p Bill>,
+    pub(super) month: Month,
+}
+
+/// What one line of every bill is about: item, variant, Region and tier.
+type Key = (Item, Variant, Region, bool, u64);
+
+fn key(line: &Line) -> Key {
+    let over = line.price.as_ref().map_or(0, |price| price.over);
+    (line.item, line.variant, line.region, !line.is_allowance(), over)
+}
+
+pub(super) fn money(usd: Usd) -> String {
+    grouped_decimal(usd.decimal(), 2)
+}
+
+/// To six decimals at most, as many as are needed.
+fn quantity(units: Decimal) -> String {
+    let shown = units.round_dp_with_strategy(6, RoundingStrategy::MidpointAwayFromZero).normalize();
+    grouped_decimal(shown, shown.scale())
+}
+
+/// A sum, marked where it lacks a price (a lower bound) or rests on one that is not confirmed.
+fn sum_of(bill: &Bill, usd: Usd) -> String {
+    let sign = if bill.missing().next().is_some() { ">= " } else { "" };
+    let star = if bill.unconfirmed().next().is_some() { UNSURE } else { "" };
+    format!("{sign}{}{star}", money(usd))
+}
+
+fn amount(line: &Line) -> String {
+    let star = if line.confidence() > Some(Confidence::Found) { UNSURE } else { "" };
+    line.amount.map_or_else(|| "no price".into(), |usd| money(usd) + star)
+}
+
+const UNSURE: &str = "*";
+
+impl Page<'_> {
+    /// What encryption adds to `bill`: over SSE-S3 with a workload, its own lines otherwise.
+    pub(super) fn added(&self, bill: &Bill) -> Usd {
+        self.baseline.map_or_else(|| bill.encryption(), |baseline| bill.total() - baseline.total())
+    }
+
+    fn head(&self) -> String {
+        let hours = self.month.hours();
+        match self.workload {
+            Some(workload) => {
+                let (region, month) = (workload.region, self.month);
+                format!("Cost of S3 encryption in {region}, {month} ({hours} hours), USD a month")
+            }
+            None => format!("Bill of {} ({hours} hours), USD", self.month),
+        }
+    }
+
+    /// Lines down, modes across; then the sums.
+    fn side_by_side(&self) -> Table {
+        let names = self.scenarios.iter().map(|scenario| format!("#{}", scenario.name));
+        let columns: Vec<String> = ["line".to_owned()].into_iter().chain(names).collect();
+        let mut table = Table::new(&columns.iter().map(String::as_str).collect::<Vec<_>>());
+        let mut rows: BTreeMap<Key, (String, Vec<String>)> = BTreeMap::new();
+        let regions: BTreeSet<_> = self.lines().map(|line| line.region).collect();
+        for (i, scenario) in self.scenarios.iter().enumerate() {
+            for line in scenario.bill.lines() {
+                let blank = || vec![String::new(); self.scenarios.len()];
+                let row = rows.entry(key(line)).or_insert_with(|| (String::new(), blank()));
+                let title = line.title();
+                row.0 = if regions.len() > 1 { format!("{title}, {}", line.region) } else { title };
+                row.1[i] = amount(line);
+            }
+        }
+        table.rows = rows.into_values().map(|(title, cells)| [vec![title], cells].concat()).collect();
+        let mut sum = |title: &str, cell: &dyn Fn(&Scenario) -> String| {
+            let cells = self.scenarios.iter().map(cell);
+            table.rows.push([title.to_owned()].into_iter().chain(cells).collect());
+        };
+        sum("TOTAL", &|scenario| sum_of(&scenario.bill, scenario.bill.total()));
+        sum("encryption adds", &|scenario| sum_of(&scenario.bill, self.added(&scenario.bill)));
+        if let Some(requests) = self.workload.map(Workload::requests).filter(|requests| *requests > 0) {
+            let per_million = |scenario: &Scenario| self.added(&scenario.bill).per_million(requests);
+            sum("  per million requests", &|scenario| per_million(scenario).map(money).unwrap_or_default());
+        }
+        sum("KMS calls", &|scenario| grouped(u128::from(scenario.kms_requests)));
+        table
+    }
+
+    /// One bill, line by line.
+    fn lines_of(&self, bill: &Bill) -> Table {
+        let mut table =
+            Table::new(&["line", "region", "#quantity", "unit", "rate", "#USD", "#exact", "price is"]);
+        for line in bill.lines() {
+            let rate = line.price.as_ref().map_or_else(|| "unknown".into(), |price| price.rate());
+            table.rows.push(vec![
+                line.title(),
+                line.region.to_string(),
+                quantity(line.units()),
+                line.item.unit().to_string(),
+                rate,
+                amount(line),
+                line.exact.map(|usd| usd.to_string()).unwrap_or_default(),
+                line.confidence().map_or("missing", |confidence| confidence.as_str()).into(),
+            ]);
+        }
+        let empty = String::new;
+        let sum = |title: &str, usd: Usd, exact: Usd| {
+            vec![
+                title.into(),
+                empty(),
+                empty(),
+                empty(),
+                empty(),
+                sum_of(bill, usd),
+                exact.to_string(),
+                empty(),
+            ]
+        };
+        table.rows.push(sum("TOTAL", bill.total(), bill.exact()));
+        let exact =
+            self.baseline.map_or_else(|| bill.encryption_exact(), |below| bill.exact() - below.exact());
+        table.rows.push(sum("encryption adds", self.added(bill), exact));
+        table
+    }
+
+    fn lines(&self) -> impl Iterator<Item = &Line> {
+        self.scenarios.iter().flat_map(|scenario| scenario.bill.lines())
+    }
+
+    /// What the Bucket Key saves, where both sides are shown.
+    fn findings(&self) -> Vec<String> {
+        let find = |mode: SseMode| self.scenarios.iter().find(|scenario| scenario.name == mode.as_str());
+        let Some((without, with)) = find(SseMode::SseKms).zip(find(SseMode::SseKmsBucketKey)) else {
+            return Vec::new();
+        };
+        if without.bill.missing().next().is_some() {
+            return vec!["What the Bucket Key saves cannot be said: a price is not known.".into()];
+        }
+        let saved = without.bill.total() - with.bill.total();
+        let calls = without.kms_requests - with.kms_requests;
+        let mut of_it = String::new();
+        let added = self.added(&without.bill);
+        if added > Usd::ZERO {
+            let share = saved.decimal() * Decimal::from(100) / added.decimal();
+            of_it = format!(", {} % of what SSE-KMS adds", grouped_decimal(share, 1));
+        }
+        let (saved, calls) = (money(saved), grouped(u128::from(calls)));
+        vec![format!("The Bucket Key saves {saved} USD a month{of_it}, and {calls} KMS calls.")]
+    }
+
+    /// The prices used, each once: `0.03 per 10,000 requests, KMS requests in us-east-1: found, source (date)`.
+    fn price_notes(&self) -> Vec<String> {
+        let month = self.month.to_string();
+        let mut seen = BTreeSet::new();
+        let mut notes = Vec::new();
+        for line in self.lines() {
+            if !seen.insert(key(line)) {
+                continue;
+            }
+            let what = format!("{} in {}", line.title(), line.region);
+            let Some(price) = &line.price else {
+                notes.push(format!("{what}: MISSING, no price is known; give it with --prices"));
+                continue;
+            };
+            let date = match price.source_date.as_str() {
+                "" => String::new(),
+                date => format!(" ({date})"),
+            };
+            let sure = match line.confidence() {
+                None => "MISSING".into(),
+                Some(Confidence::Found) => "found".to_owned(),
+                Some(unsure) => unsure.as_str().to_uppercase(),
+            };
+            let rate = if line.is_allowance() { "0".into() } else { price.rate() };
+            let source = if price.source == "none" { "no source" } else { &price.source };
+            // Prices have fallen over the years; only some rows know since when they hold.
+            let later = price.from.is_none() && price.source_date.get(..7) > Some(month.as_str());
+            let later = if later { ", stated after this month" } else { "" };
+            let note = if price.note.is_empty() { String::new() } else { format!("; {}", price.note) };
+            notes.push(format!("{what}: {rate}, {sure}, {source}{date}{later}{note}"));
+        }
+        notes
+    }
+
+    fn assumptions(&self) -> Vec<String> {
+        let names: Vec<_> = self.scenarios.iter().map(|scenario| scenario.name).collect();
+        let mut list = self.workload.map(|workload| workload.assumptions(&names)).unwrap_or_default();
+        if self.scenarios.iter().any(|scenario| scenario.bill.unconfirmed().next().is_some()) {
+            list.push("*: rests on a price that is not confirmed; see below".into());
+        }
+        if self.scenarios.iter().any(|scenario| scenario.bill.missing().next().is_some()) {
+            list.push(">=: at least this much; a price is not known and the line is not in the sum".into());
+        }
+        list
+    }
+
+    fn table(&self) -> Table {
+        match self.scenarios {
+            [one] => self.lines_of(&one.bill),
+            _ => self.side_by_side(),
+        }
+    }
+
+    fn title(&self) -> String {
+        match self.scenarios {
+            [one] if self.workload.is_some() => format!("{}: {}", self.head(), one.name),
+            _ => self.head(),
+        }
+    }
+
+    pub(super) fn text(&self) -> String {
+        let mut parts = vec![self.title(), String::new(), self.table().text()];
+        parts.extend(self.findings().into_iter().map(|finding| finding + "\n"));
+        for (title, notes) in self.notes() {
+            parts.push(title.into());
+            parts.extend(notes.iter().map(|note| format!("  {note}")));
+            parts.push(String::new());
+        }
+        parts.join("\n").trim_end().to_owned() + "\n"
+    }
+
+    pub(super) fn markdown(&self) -> String {
+        let mut parts = vec![format!("## {}", self.title()), String::new(), self.table().markdown()];
+        parts.extend(self.findings().into_iter().map(|finding| finding + "\n"));
+        for (title, notes) in self.notes() {
+            parts.push(format!("### {title}\n"));
+            parts.extend(notes.iter().map(|note| format!("- {note}")));
+            parts.push(String::new());
+        }
+        parts.join("\n").trim_end().to_owned() + "\n"
+    }
+
+    /// What stands at the foot.
+    fn notes(&self) -> impl Iterator<Item = (&'static str, Vec<String>)> {
+        let notes = [("Assumed", self.assumptions()), ("Prices", self.price_notes())];
+        notes.into_iter().filter(|(_, notes)| !notes.is_empty())
+    }
+
+    /// One row per line of each bill, for spreadsheets.
+    pub(super) fn csv(&self) -> String {
+        let mut table = Table::new(&[
+            "mode",
+            "month",
+            "item",
+            "variant",
+            "region",
+            "over",
+            "quantity",
+            "unit",
+            "price",
+            "per",
+            "usd",
+            "usd_exact",
+            "encryption",
+            "confidence",
+            "source",
+            "source_date",
+            "note",
+        ]);
+        for scenario in self.scenarios {
+            for line in scenario.bill.lines() {
+                let price = line.price.as_deref();
+                let of = |text: fn(&s3seal::cost::Price) -> String| price.map(text).unwrap_or_default();
+                table.rows.push(vec![
+                    scenario.name.into(),
+                    self.month.to_string(),
+                    line.item.to_string(),
+                    line.variant.as_str().into(),
+                    line.region.to_string(),
+                    of(|price| price.over.to_string()),
+                    line.units().to_string(),
+                    line.item.unit().to_string(),
+                    of(|price| price.usd.map(|usd| usd.to_string()).unwrap_or_default()),
+                    of(|price| price.per.to_string()),
+                    line.amount.map(|usd| usd.to_string()).unwrap_or_default(),
+                    line.exact.map(|usd| usd.to_string()).unwrap_or_default(),
+                    line.item.is_encryption().to_string(),
+                    line.confidence().map_or("missing", |confidence| confidence.as_str()).into(),
+                    of(|price| price.source.clone()),
+                    of(|price| price.source_date.clone()),
+                    of(|price| price.note.clone()),
+                ]);
+            }
+        }
+        table.csv()
+    }
+
+    /// Amounts are strings of decimals: a JSON number is a float to most readers.
+    pub(super) fn json(&self) -> String {
+        let bill = |scenario: &Scenario| {
+            let mut bill = scenario.bill.json();
+            bill["mode"] = scenario.name.into();
+            bill["kms_calls"] = scenario.kms_requests.to_string().into();
+            if let Some(baseline) = self.baseline {
+                bill["encryption_adds"] = self.added(&scenario.bill).to_string().into();
+                bill["encryption_adds_exact"] = (scenario.bill.exact() - baseline.exact()).to_string().into();
+            }
+            bill
+        };
+        let page = json!({
+            "month": self.month.to_string(),
+            "hours": self.month.hours(),
+            "region": self.workload.map(|workload| workload.region.as_str()),
+            "bills": self.scenarios.iter().map(bill).collect::<Vec<_>>(),
+            "findings": self.findings(),
+            "assumptions": self.assumptions(),
+        });
+        format!("{page:#}\n")
+    }
+
+    pub(super) fn focus(&self, account: &str) -> String {
+        focus(self.scenarios.iter().map(|scenario| (scenario.name, &scenario.bill)), account).csv()
+    }
+}

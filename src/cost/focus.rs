@@ -1,0 +1,112 @@
+//! Bills in the columns of FOCUS 1.0, the `FinOps` convention for cost and usage.
+
+use super::{Bill, Column, Confidence, Line, Table};
+
+/// The 43 columns of FOCUS 1.0 in the order of its sample, then four of our own (`x_`, as FOCUS asks).
+///
+/// Source: FOCUS 1.0 specification and sample data (`FinOps` Open Cost and Usage Specification).
+pub const FOCUS_COLUMNS: [&str; 47] = [
+    "AvailabilityZone",
+    "BilledCost",
+    "BillingAccountId",
+    "BillingAccountName",
+    "BillingCurrency",
+    "BillingPeriodEnd",
+    "BillingPeriodStart",
+    "ChargeCategory",
+    "ChargeClass",
+    "ChargeDescription",
+    "ChargeFrequency",
+    "ChargePeriodEnd",
+    "ChargePeriodStart",
+    "CommitmentDiscountCategory",
+    "CommitmentDiscountId",
+    "CommitmentDiscountName",
+    "CommitmentDiscountStatus",
+    "CommitmentDiscountType",
+    "ConsumedQuantity",
+    "ConsumedUnit",
+    "ContractedCost",
+    "ContractedUnitPrice",
+    "EffectiveCost",
+    "InvoiceIssuerName",
+    "ListCost",
+    "ListUnitPrice",
+    "PricingCategory",
+    "PricingQuantity",
+    "PricingUnit",
+    "ProviderName",
+    "PublisherName",
+    "RegionId",
+    "RegionName",
+    "ResourceId",
+    "ResourceName",
+    "ResourceType",
+    "ServiceCategory",
+    "ServiceName",
+    "SkuId",
+    "SkuPriceId",
+    "SubAccountId",
+    "SubAccountName",
+    "Tags",
+    "x_Scenario",
+    "x_Item",
+    "x_PriceConfidence",
+    "x_PriceSource",
+];
+
+/// A table in FOCUS's columns with one row per line of each bill; `x_Scenario` names the bill.
+///
+/// `BilledCost` is the line to the cent, so that its sum is the total; the other costs are exact. A null is an empty
+/// field. FOCUS allows no null cost; a line without a known price has one all the same, for a zero would be a lie, and
+/// `x_PriceConfidence` says `missing`.
+pub fn focus<'b>(bills: impl IntoIterator<Item = (&'b str, &'b Bill)>, account: &str) -> Table {
+    let columns = FOCUS_COLUMNS.iter().map(|name| Column { name: (*name).into(), number: false }).collect();
+    let mut table = Table { columns, rows: Vec::new() };
+    for (scenario, bill) in bills {
+        let (start, end) = (bill.month().first(), bill.month().next().first());
+        let period = [start, end].map(|day| format!("{day}T00:00:00Z"));
+        table.rows.extend(bill.lines().iter().map(|line| row(line, scenario, account, &period)));
+    }
+    table
+}
+
+fn row(line: &Line, scenario: &str, account: &str, [start, end]: &[String; 2]) -> Vec<String> {
+    let exact = line.exact.map(|usd| usd.to_string()).unwrap_or_default();
+    let price = line.price.as_deref();
+    let unit_price = price
+        .and_then(|price| Some(price.usd? / rust_decimal::Decimal::from(price.per)))
+        .map(|usd| usd.normalize().to_string())
+        .unwrap_or_default();
+    let rate = price.map_or_else(|| "no price known".into(), super::Price::rate);
+    let service = line.item.service();
+    let cell = |column: &str| -> String {
+        match column {
+            "BilledCost" => line.amount.map(|usd| usd.to_string()).unwrap_or_default(),
+            "BillingAccountId" | "SubAccountId" => account.into(),
+            "BillingCurrency" => "USD".into(),
+            "BillingPeriodStart" | "ChargePeriodStart" => start.clone(),
+            "BillingPeriodEnd" | "ChargePeriodEnd" => end.clone(),
+            "ChargeCategory" => "Usage".into(),
+            "ChargeDescription" => format!("{} ({rate})", line.title()),
+            "ChargeFrequency" => "Usage-Based".into(),
+            "ConsumedQuantity" | "PricingQuantity" => line.units().to_string(),
+            "ConsumedUnit" | "PricingUnit" => line.item.unit().focus().into(),
+            "ContractedCost" | "EffectiveCost" | "ListCost" => exact.clone(),
+            "ContractedUnitPrice" | "ListUnitPrice" => unit_price.clone(),
+            "InvoiceIssuerName" | "PublisherName" => "Amazon Web Services, Inc.".into(),
+            "PricingCategory" => "Standard".into(),
+            "ProviderName" => "AWS".into(),
+            "RegionId" => line.region.as_str().into(),
+            "RegionName" => line.region.title().into(),
+            "ServiceCategory" => service.focus_category().into(),
+            "ServiceName" => service.title().into(),
+            "x_Scenario" => scenario.into(),
+            "x_Item" => line.item.as_str().into(),
+            "x_PriceConfidence" => line.confidence().map_or("missing", Confidence::as_str).into(),
+            "x_PriceSource" => price.map(|price| price.source.clone()).unwrap_or_default(),
+            _ => String::new(),
+        }
+    };
+    FOCUS_COLUMNS.iter().map(|column| cell(column)).collect()
+}

@@ -1,0 +1,133 @@
+//! Counts and sizes as people write them, read exactly: `10M`, `2.5k`, `64KiB`.
+
+use std::str::FromStr;
+
+use rust_decimal::Decimal;
+
+/// A text that is no quantity.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{value}` is {wrong}: expected {expected}")]
+pub struct QuantityError {
+    /// The text, shortened.
+    pub value: String,
+    /// What is wrong with it.
+    pub wrong: &'static str,
+    /// What belongs there.
+    pub expected: &'static str,
+}
+
+const COUNT_FORM: &str = "a whole number such as 15000, 15k, 2.5M or 1G";
+const BYTES_FORM: &str = "a size such as 4096, 64KiB, 1.5GB or 2TiB";
+
+const COUNT_UNITS: [(&str, u64); 6] =
+    [("", 1), ("k", 1_000), ("K", 1_000), ("M", 1_000_000), ("G", 1_000_000_000), ("T", 1_000_000_000_000)];
+
+const BYTE_UNITS: [(&str, u64); 12] = [
+    ("", 1),
+    ("b", 1),
+    ("kib", 1 << 10),
+    ("mib", 1 << 20),
+    ("gib", 1 << 30),
+    ("tib", 1 << 40),
+    ("pib", 1 << 50),
+    ("kb", 1_000),
+    ("mb", 1_000_000),
+    ("gb", 1_000_000_000),
+    ("tb", 1_000_000_000_000),
+    ("pb", 1_000_000_000_000_000),
+];
+
+/// The count that `text` names; `k`, `M`, `G`, `T` are powers of a thousand; `_` and `,` may part the digits.
+///
+/// # Errors
+/// [`QuantityError`] for what is negative, not whole, beyond 2⁶⁴ − 1 or no number.
+pub fn count(text: &str) -> Result<u64, QuantityError> {
+    scaled(text, &COUNT_UNITS, COUNT_FORM, str::to_owned)
+}
+
+/// The bytes that `text` names; `KiB` is 2¹⁰, `KB` is 10³. Price lists say GB and mean GiB; here they differ.
+///
+/// # Errors
+/// [`QuantityError`] as for [`count`].
+pub fn bytes(text: &str) -> Result<u64, QuantityError> {
+    scaled(text, &BYTE_UNITS, BYTES_FORM, str::to_ascii_lowercase)
+}
+
+fn scaled(
+    text: &str,
+    units: &[(&str, u64)],
+    expected: &'static str,
+    spell: impl Fn(&str) -> String,
+) -> Result<u64, QuantityError> {
+    let wrong = |wrong| QuantityError { value: text.trim().chars().take(40).collect(), wrong, expected };
+    let plain: String = text.trim().chars().filter(|c| !matches!(c, '_' | ',')).collect();
+    if plain.starts_with('-') {
+        return Err(wrong("negative"));
+    }
+    let split = plain.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(plain.len());
+    let (digits, unit) = plain.split_at(split);
+    let unit = spell(unit.trim());
+    let Some((_, factor)) = units.iter().find(|(name, _)| *name == unit) else {
+        return Err(wrong(if digits.is_empty() { "no number" } else { "in an unknown unit" }));
+    };
+    let whole_digits = digits.split('.').next().unwrap_or_default().trim_start_matches('0').len();
+    if whole_digits > 20 {
+        return Err(wrong("too large"));
+    }
+    let number = Decimal::from_str_exact(digits).map_err(|_| wrong("no number"))?;
+    let product = number.normalize().checked_mul(Decimal::from(*factor)).ok_or_else(|| wrong("too large"))?;
+    if !product.is_integer() {
+        return Err(wrong("not whole"));
+    }
+    u64::from_str(&product.normalize().to_string()).map_err(|_| wrong("too large"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn counts_and_sizes_are_read_exactly() {
+        assert_eq!(count("10M"), Ok(10_000_000));
+        assert_eq!(count("2.5k"), Ok(2_500));
+        assert_eq!(count("1,000_000"), Ok(1_000_000));
+        assert_eq!(count("18446744073709551615"), Ok(u64::MAX));
+        assert_eq!(bytes("64KiB"), Ok(65_536));
+        assert_eq!(bytes("1.5 GiB"), Ok(1_610_612_736));
+        assert_eq!(bytes("5MB"), Ok(5_000_000));
+        // 0.7 PiB has no exact binary fraction; a float would be off by bytes.
+        assert_eq!(bytes("0.75PiB"), Ok(844_424_930_131_968));
+    }
+
+    #[test]
+    fn what_is_no_quantity_is_refused_and_says_why() {
+        for (text, wrong) in [
+            ("-1", "negative"),
+            ("1.5", "not whole"),
+            ("", "no number"),
+            ("ten", "no number"),
+            ("1.2.3", "no number"),
+            ("5 apples", "in an unknown unit"),
+            ("18446744073709551616", "too large"),
+            ("99999999999999999999999999999999", "too large"),
+            ("99999999T", "too large"),
+        ] {
+            assert_eq!(count(text).unwrap_err().wrong, wrong, "{text}");
+        }
+        assert_eq!(bytes("10m").unwrap_err().wrong, "in an unknown unit");
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_makes_a_quantity_panic(text in ".*") {
+            let _ = (count(&text), bytes(&text));
+        }
+
+        #[test]
+        fn digits_are_read_back(n: u64) {
+            prop_assert_eq!(count(&n.to_string()), Ok(n));
+            prop_assert_eq!(bytes(&n.to_string()), Ok(n));
+        }
+    }
+}

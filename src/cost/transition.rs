@@ -1,0 +1,126 @@
+//! Re-encrypting objects that exist: what each way uses, and after how many months it has paid for itself.
+
+use std::fmt;
+
+use rust_decimal::prelude::ToPrimitive;
+
+use super::{Item, Month, Region, StorageClass, Usage, UsageError, Variant};
+use crate::units::Usd;
+
+/// A way to give existing objects another encryption.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Method {
+    /// `CopyObject` onto itself: a COPY per object in its class; objects up to 5 GB.
+    CopyObject,
+    /// A Batch Operations job that copies.
+    BatchCopy,
+    /// `UpdateObjectEncryption`: no data moves; billed as a PUT in STANDARD whatever the class.
+    UpdateEncryption,
+    /// A Batch Operations job that updates the encryption.
+    BatchUpdateEncryption,
+}
+
+impl Method {
+    /// Every method.
+    pub const ALL: [Self; 4] =
+        [Self::CopyObject, Self::BatchCopy, Self::UpdateEncryption, Self::BatchUpdateEncryption];
+
+    /// The name in reports.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::CopyObject => "CopyObject",
+            Self::BatchCopy => "Batch Operations, copy",
+            Self::UpdateEncryption => "UpdateObjectEncryption",
+            Self::BatchUpdateEncryption => "Batch Operations, UpdateObjectEncryption",
+        }
+    }
+
+    /// Whether it copies, rather than update in place.
+    pub const fn copies(self) -> bool {
+        matches!(self, Self::CopyObject | Self::BatchCopy)
+    }
+
+    /// What it uses for `objects` of `class`, with `kms_requests` in all. Retrieval fees of the class, and storage of
+    /// versions that stay behind in a versioned bucket, are not in it.
+    ///
+    /// Source: S3 user guide 2026, update-sse-encryption and Batch Operations; worked example in docs/COST.md.
+    ///
+    /// # Errors
+    /// [`UsageError`] on overflow.
+    pub fn usage(
+        self,
+        objects: u64,
+        kms_requests: u64,
+        class: StorageClass,
+        region: Region,
+        month: Month,
+    ) -> Result<Usage, UsageError> {
+        let mut usage = Usage::new(month);
+        let count = u128::from(objects);
+        if objects == 0 {
+            return Ok(usage);
+        }
+        if self.copies() {
+            usage.add(Item::PutRequest, Variant::Class(class), region, count)?;
+        } else {
+            usage.add(Item::UpdateEncryptionRequest, Variant::None, region, count)?;
+        }
+        if matches!(self, Self::BatchCopy | Self::BatchUpdateEncryption) {
+            usage.add(Item::BatchJob, Variant::None, region, 1)?;
+            usage.add(Item::BatchObject, Variant::None, region, count)?;
+        }
+        usage.add(Item::KmsRequest, Variant::None, region, u128::from(kms_requests))?;
+        Ok(usage)
+    }
+}
+
+impl fmt::Display for Method {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// How long until something has paid for itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Months {
+    /// After this many whole months.
+    After(u64),
+    /// It saves nothing by the month.
+    Never,
+}
+
+impl fmt::Display for Months {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::After(months) => f.pad(&months.to_string()),
+            Self::Never => f.pad("never"),
+        }
+    }
+}
+
+/// The first whole month at whose end `once` has been saved: ⌈once ÷ monthly⌉; 0 when it costs nothing.
+pub fn break_even(once: Usd, monthly_saving: Usd) -> Months {
+    if once <= Usd::ZERO {
+        return Months::After(0);
+    }
+    if monthly_saving <= Usd::ZERO {
+        return Months::Never;
+    }
+    let months = once.decimal().checked_div(monthly_saving.decimal()).map(|months| months.ceil());
+    months.and_then(|months| months.to_u64()).map_or(Months::Never, Months::After)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn months_to_break_even_round_up() {
+        let months = |once, saving| break_even(Usd::from_cents(once), Usd::from_cents(saving));
+        assert_eq!(months(925, 300), Months::After(4));
+        assert_eq!(months(900, 300), Months::After(3));
+        assert_eq!(months(900, 0), Months::Never);
+        assert_eq!(months(900, -1), Months::Never);
+        assert_eq!(months(0, 0), Months::After(0));
+    }
+}
