@@ -23,3 +23,5 @@ pub mod report;
 pub mod rig;
 /// A run in virtual time.
 pub mod sim;
+/// A run on the clock, with real encryption.
+pub mod live;
