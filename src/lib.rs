@@ -25,3 +25,5 @@ pub mod rig;
 pub mod sim;
 /// What it costs: usage × price book = bill, in exact decimals.
 pub mod cost;
+/// A run on the clock, with real encryption.
+pub mod live;

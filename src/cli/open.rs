@@ -43,7 +43,9 @@ pub(super) fn run(arguments: &Transfer) -> Result<(), Failure> {
     let fail = |error: &OpenError, written: u64| {
         let Failure { text, .. } = refuse(error);
         bar.finish_and_clear();
-        Failure::new(format_args!("{text}; the {written} bytes before it are authentic, what followed is missing"))
+        Failure::new(format_args!(
+            "{text}; the {written} bytes before it are authentic, what followed is missing"
+        ))
     };
     loop {
         let filled = input.fill(&mut chunk)?;

@@ -20,8 +20,8 @@ mod driver;
 mod turn;
 
 pub use clock::{NOISE_PROBE, SPIN_AHEAD, Time};
-pub use error::{LiveError, WorkError};
-pub use lag::{LAG_MAX, LAG_MATERIAL, LAG_SHARE, spoiled};
 pub use driver::{IN_FLIGHT_MAX_DEFAULT, Options, Progress, Run, run};
-pub use store::{Buffers, Dump};
+pub use error::{LiveError, WorkError};
+pub use lag::{LAG_MATERIAL, LAG_MAX, LAG_SHARE, spoiled};
+pub use store::Buffers;
 pub use task::HAND_OUT_BYTES;

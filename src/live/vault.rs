@@ -248,11 +248,7 @@ impl Vault {
     }
 
     /// Keys for a new envelope, and the slot that leads to them.
-    fn fresh<'k>(
-        &'k self,
-        held: Option<&'k Held>,
-        name: Name,
-    ) -> Result<(Unwrapped<'k>, Slot), WorkError> {
+    fn fresh<'k>(&'k self, held: Option<&'k Held>, name: Name) -> Result<(Unwrapped<'k>, Slot), WorkError> {
         let key = || self.arns[name.kms_key as usize].clone();
         let held = || held.ok_or(WorkError::NoKey);
         let context = EncryptionContext::empty();
@@ -279,8 +275,7 @@ impl Vault {
                 let held = held()?;
                 let (outer, wrapped_outer) = self.under(&self.root, name)?;
                 let (wrapped_inner, root_version) = (held.wrapped.clone(), ROOT_VERSION);
-                let slot =
-                    Slot::DsseKms { key: key(), wrapped_inner, root_version, wrapped_outer, context };
+                let slot = Slot::DsseKms { key: key(), wrapped_inner, root_version, wrapped_outer, context };
                 (Inner::Held(&held.key), Some(outer), slot)
             }
         };
@@ -297,7 +292,9 @@ impl Vault {
         let held = || held.ok_or(WorkError::NoKey);
         let (inner, outer) = match slot {
             Slot::SseC => (Inner::Customer(&self.customer), None),
-            Slot::SseS3 { wrapped, .. } => (Inner::Own(self.root.unwrap(wrapped, &self.object_context(name)?)?), None),
+            Slot::SseS3 { wrapped, .. } => {
+                (Inner::Own(self.root.unwrap(wrapped, &self.object_context(name)?)?), None)
+            }
             Slot::SseKms { .. } => (Inner::Held(&held()?.key), None),
             Slot::SseKmsBucketKey { wrapped, .. } => {
                 let bucket_key = WrappingKey::from_data_key(&held()?.key);
