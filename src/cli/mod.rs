@@ -1,7 +1,6 @@
 //! The command line: one file per verb. The only code that prints.
 #![allow(clippy::print_stderr)] // printing is this room's work
 
-mod cost;
 mod file;
 mod key_file;
 mod progress;
@@ -12,6 +11,7 @@ mod workload;
 mod rendering;
 mod scenario;
 mod sim;
+mod cost;
 
 use std::fmt;
 use std::process::ExitCode;
@@ -32,14 +32,14 @@ enum Verb {
     Sim(sim::Arguments),
     /// The built-in scenarios
     Scenario(scenario::Arguments),
+    /// What each SSE mode costs a month, from which lines, and what a Bucket Key saves
+    Cost(Box<cost::Arguments>),
     /// Seal a file or standard input under a key file
     Seal(file::Transfer),
     /// Open what was sealed
     Open(file::Transfer),
     /// Make a key file: 32 random bytes, readable by you alone
     Keygen(keygen::Arguments),
-    /// What each SSE mode costs a month, from which lines, and what a Bucket Key saves
-    Cost(Box<cost::Arguments>),
 }
 
 /// Why a verb failed, as the user reads it.
@@ -65,24 +65,18 @@ impl Failure {
 pub(crate) fn run() -> ExitCode {
     let cli = Cli::parse();
     forbid_core_dumps();
+    let done = |()| ExitCode::SUCCESS;
     let result = match cli.verb {
-        Verb::Sim(arguments) => sim::run(&arguments),
-        Verb::Scenario(arguments) => scenario::run(&arguments),
-        Verb::Seal(arguments) => seal::run(&arguments),
-        Verb::Open(arguments) => open::run(&arguments),
-        Verb::Keygen(arguments) => keygen::run(&arguments),
-    };
-    match result {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(Failure { text, code }) => {
-        Verb::Seal(arguments) => seal::run(&arguments).map(|()| ExitCode::SUCCESS),
-        Verb::Open(arguments) => open::run(&arguments).map(|()| ExitCode::SUCCESS),
-        Verb::Keygen(arguments) => keygen::run(&arguments).map(|()| ExitCode::SUCCESS),
+        Verb::Sim(arguments) => sim::run(&arguments).map(done),
+        Verb::Scenario(arguments) => scenario::run(&arguments).map(done),
+        Verb::Seal(arguments) => seal::run(&arguments).map(done),
+        Verb::Open(arguments) => open::run(&arguments).map(done),
+        Verb::Keygen(arguments) => keygen::run(&arguments).map(done),
         Verb::Cost(arguments) => cost::run(&arguments),
     };
     match result {
         Ok(code) => code,
-        Err(Failure(text)) => {
+        Err(Failure { text, code }) => {
             eprintln!("s3seal: {text}");
             ExitCode::from(code)
         }

@@ -17,13 +17,9 @@
 //! [`run_arrivals`]: crate::sim::run_arrivals
 
 mod object;
-mod run;
-
-pub use crate::report::Sink;
-pub use run::{IN_FLIGHT_MAX_DEFAULT, Options, Run, run};
-mod slab;
 mod option;
 mod run;
 
-pub use option::{IN_FLIGHT_MAX_DEFAULT, Options, Run, Sink};
+pub use crate::report::Sink;
+pub use option::{IN_FLIGHT_MAX_DEFAULT, Options, Run};
 pub use run::{run, run_arrivals};

@@ -1,21 +1,12 @@
-//! What a run is told beyond its scenario, what it gives back, and who takes its rows.
+//! What a run is told beyond its scenario, and what it gives back.
 
 use crate::cache::Metrics;
-use crate::request::{KmsCall, Outcome};
 use crate::rig::{CRYPTO_COST, Cost, STORE_COST};
 use crate::units::Timestamp;
 
 /// Most requests in flight when nothing else is asked: what is due beyond it is dropped and counted. An assumption, in
 /// the order of the sockets that a few large machines keep open.
 pub const IN_FLIGHT_MAX_DEFAULT: usize = 100_000;
-
-/// Takes the rows of a run.
-pub trait Sink {
-    /// A request has ended. Warm-up included: it is due before [`Run::measured_from`].
-    fn outcome(&mut self, row: &Outcome);
-    /// A KMS call has ended.
-    fn kms_call(&mut self, row: &KmsCall);
-}
 
 /// What a run does beyond its scenario.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
