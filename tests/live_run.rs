@@ -16,8 +16,7 @@ fn run(scenario: &Scenario, mode: SseMode) -> (Ledger, Run, Buffers) {
     scenario.validate().unwrap();
     let (mut ledger, mut buffers) = (Ledger::default(), Buffers::new());
     let options = Options::default();
-    let run =
-        live::run(scenario, mode, &options, &mut buffers, &Progress::default(), &mut ledger).unwrap();
+    let run = live::run(scenario, mode, &options, &mut buffers, &Progress::default(), &mut ledger).unwrap();
     assert_eq!((run.broken, &run.first_broken), (0, &None), "{mode}");
     (ledger, run, buffers)
 }
@@ -36,11 +35,8 @@ fn alone(operation: fn(&mut Mix), count: u64) -> Scenario {
     scenario.mix.multipart.parts = 2;
     scenario.objects.count = 1;
     // Constant and short, so that requests do not meet.
-    scenario.kms.service_time = Some(s3seal::workload::ServiceTime {
-        min: Span::ZERO,
-        median: Span::from_micros(200),
-        sigma: 0.0,
-    });
+    scenario.kms.service_time =
+        Some(s3seal::workload::ServiceTime { min: Span::ZERO, median: Span::from_micros(200), sigma: 0.0 });
     scenario
 }
 
@@ -211,7 +207,8 @@ fn a_population_beyond_the_memory_is_refused_before_anything_is_sealed() {
 fn modes_without_a_cache_take_no_key_twice() {
     for mode in SseMode::ALL {
         let (ledger, _, _) = run(&alone(|mix| mix.get_object = 1.0, 3), mode);
-        let cached = ledger.outcomes.iter().filter(|row| row.key_source == s3seal::request::KeySource::Cached);
+        let cached =
+            ledger.outcomes.iter().filter(|row| row.key_source == s3seal::request::KeySource::Cached);
         assert_eq!(cached.count(), if is_cached(mode) { 2 } else { 0 }, "{mode}");
     }
 }
