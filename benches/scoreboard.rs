@@ -19,6 +19,8 @@ mod cache;
 mod workload;
 #[path = "scoreboard/report.rs"]
 mod report;
+#[path = "scoreboard/sim.rs"]
+mod sim;
 
 use board::Board;
 use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
@@ -49,5 +51,6 @@ fn main() {
     cache::run(&mut board);
     workload::run(&mut board);
     report::run(&mut board);
+    sim::run(&mut board);
     board.finish();
 }

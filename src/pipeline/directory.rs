@@ -152,9 +152,12 @@ impl Names {
                 self.bucket_key.write(requester, bucket, key, shard)
             }
             (_, decrypt) => EncryptionContext::of_bucket(bucket)
-                .map(|context| match decrypt {
-                    true => Fingerprint::decrypt(requester, key, &context, SUITE, &wrapped),
-                    false => Fingerprint::encrypt(requester, key, &context, SUITE),
+                .map(|context| {
+                    if decrypt {
+                        Fingerprint::decrypt(requester, key, &context, SUITE, &wrapped)
+                    } else {
+                        Fingerprint::encrypt(requester, key, &context, SUITE)
+                    }
                 })
                 .map_err(|source| BucketKeyError { bucket: bucket.into(), source }),
         }

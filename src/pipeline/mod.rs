@@ -28,6 +28,12 @@
 //!
 //! **What is deliberately absent.** No clock, no waiting, no bodies, no KMS, no random generator but the one in [`Core`]
 //! that spreads back-off.
+//!
+//! [`Core`]: crate::pipeline::Core
+//! [`Fetch`]: crate::pipeline::Fetch
+//! [`Request`]: crate::pipeline::Request
+//! [`Request::is_flying`]: crate::pipeline::Request::is_flying
+//! [`needs`]: crate::pipeline::needs
 
 mod need;
 mod job;
@@ -43,7 +49,7 @@ pub use directory::Directory;
 pub use fetch::{Fetch, failure_of};
 pub use job::Job;
 pub use machine::Request;
-pub use need::{DSSE_CALLS_PER_NEED, Need, calls, is_cached, is_service_side, needs, phases};
+pub use need::{Need, calls, is_cached, is_service_side, needs, phases};
 pub use prefix::{PREFIX_READS_PER_SECOND, PREFIX_WRITES_PER_SECOND, PrefixLimits};
 pub use step::{
     Action, Call, FetchAction, FetchInput, Input, KeyHandle, Keyed, Parking, Phase, Reply, Standing, Tally,

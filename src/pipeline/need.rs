@@ -24,10 +24,6 @@ impl Need {
     }
 }
 
-/// KMS calls that one need costs under DSSE-KMS: as under SSE-KMS. An assumption: AWS says "more" and no number, and its
-/// second layer stands under a key of S3's own.
-pub const DSSE_CALLS_PER_NEED: u32 = 1;
-
 /// The data keys that `operation` needs in `mode`, in the order in which they are asked for.
 ///
 /// | Operation | SSE-KMS, DSSE-KMS | Bucket Key | `kms-cached` | SSE-S3, SSE-C |
@@ -41,8 +37,9 @@ pub const DSSE_CALLS_PER_NEED: u32 = 1;
 /// Cold, each is one KMS call; warm, SSE-KMS and DSSE-KMS still pay each one, a Bucket Key and the data-key cache pay none.
 /// With `kms-cached` the client holds the upload's key in its hand until the upload ends.
 ///
-/// Assumptions: `CompleteMultipartUpload` decrypts once (AWS publishes no count); `HeadObject` does not ask for
-/// checksums, which would need a `Decrypt`.
+/// Assumptions: `CompleteMultipartUpload` decrypts once (AWS publishes no count); DSSE-KMS pays 1 × what SSE-KMS pays (AWS
+/// says "more" and no number; its second layer stands under a key of S3's own); `HeadObject` does not ask for checksums,
+/// which would need a `Decrypt`.
 ///
 /// Source: S3 user guide, SSE-KMS permissions and multipart upload permissions; counts follow from "S3 calls KMS every
 /// time a request is made against a KMS-encrypted object" (docs/SOURCES.md, pipeline).
@@ -78,8 +75,11 @@ pub const fn calls(operation: Operation, mode: SseMode, warm: bool) -> u32 {
     if warm && is_cached(mode) {
         return 0;
     }
-    let needs = needs(operation, mode).len() as u32;
-    if matches!(mode, SseMode::DsseKms) { needs * DSSE_CALLS_PER_NEED } else { needs }
+    match needs(operation, mode) {
+        [] => 0,
+        [_] => 1,
+        _ => 2,
+    }
 }
 
 /// What happens once the data keys are there, in order.

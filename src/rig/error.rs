@@ -17,7 +17,7 @@ pub struct RigError {
 }
 
 impl RigError {
-    pub(super) fn new(field: &str, value: impl ToString, expected: &str) -> Self {
+    pub(super) fn new(field: &str, value: &(impl ToString + ?Sized), expected: &str) -> Self {
         Self { field: field.into(), value: value.to_string(), expected: expected.into() }
     }
 
@@ -45,7 +45,7 @@ impl RigError {
 
 impl From<ArnError> for RigError {
     fn from(error: ArnError) -> Self {
-        Self::new("kms.region", error.to_string(), "a Region that a key's ARN may name")
+        Self::new("kms.region", &error, "a Region that a key's ARN may name")
     }
 }
 
@@ -57,6 +57,6 @@ impl From<BucketKeyError> for RigError {
 
 impl From<KmsError> for RigError {
     fn from(error: KmsError) -> Self {
-        Self::new("layout.kms_keys", error.to_string(), "keys that one account may hold")
+        Self::new("layout.kms_keys", &error, "keys that one account may hold")
     }
 }

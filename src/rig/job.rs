@@ -15,7 +15,7 @@ const PRINCIPALS_MAX: u64 = 4_000_000;
 pub fn directory(scenario: &Scenario, naming: &Naming) -> Result<Directory, RigError> {
     let principals = scenario.principals.count();
     if principals > PRINCIPALS_MAX {
-        return Err(RigError::new("principals.roles × sessions", principals, "at most 4000000 in a run"));
+        return Err(RigError::new("principals.roles × sessions", &principals, "at most 4000000 in a run"));
     }
     let principals = u32::try_from(principals).expect("it was compared just now");
     Ok(Directory {
@@ -29,7 +29,7 @@ pub fn directory(scenario: &Scenario, naming: &Naming) -> Result<Directory, RigE
 
 /// The job of `arrival`. Arrivals go round the `hosts`.
 pub fn job(arrival: &Arrival, placement: &Placement, hosts: u32) -> Job {
-    let host = if hosts <= 1 { 0 } else { (arrival.index % u64::from(hosts)) as u32 };
+    let host = if hosts <= 1 { 0 } else { u32::try_from(arrival.index % u64::from(hosts)).unwrap_or(0) };
     let (body, parts) = match (arrival.operation, arrival.shape) {
         (_, Shape::Parts { count, bytes }) => (0, (count, bytes)),
         // Within S3 a copy is read, opened, sealed and written in full, although its client moves no byte.

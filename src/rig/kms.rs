@@ -88,15 +88,14 @@ fn pool(scenario: &Scenario, quota: u32) -> Result<Pool, RigError> {
         }
     };
     let pool = Pool::new(rule).map_err(|error| RigError::quota("kms.quota", &error))?;
-    // The scenario holds it within 0 to 10⁸.
-    let background = scenario.kms.background.round() as u32;
+    let background = rounded(scenario.kms.background);
     Ok(if background == 0 { pool } else { pool.with_background(Background::Constant(background)) })
 }
 
 fn service_times(named: Option<workload::ServiceTime>, mode: SseMode) -> Result<ServiceTimes, RigError> {
     let usual = ServiceTimes::default();
     let served = match named {
-        Some(workload::ServiceTime { median, sigma, .. }) if sigma == 0.0 => ServiceTime::constant(median),
+        Some(workload::ServiceTime { median, sigma: 0.0, .. }) => ServiceTime::constant(median),
         Some(workload::ServiceTime { min, median, sigma }) => ServiceTime::lognormal(min, median, sigma),
         None if is_service_side(mode) => return Ok(usual),
         None => Preset::named("sdk-in-region").map(|preset| preset.service_time),
@@ -120,11 +119,10 @@ fn faults(
             vec![Fault::Outage { from, until, gives_up_after: OUTAGE_GIVES_UP_AFTER }]
         }
         FaultKind::KmsBrownOut { factor } => {
-            // At most 10⁶ × 1,000, which fits.
-            vec![Fault::BrownOut { from, until, slower_per_mille: (factor * 1_000.0).round() as u32 }]
+            vec![Fault::BrownOut { from, until, slower_per_mille: rounded(factor * 1_000.0) }]
         }
         FaultKind::KmsErrors { share } => {
-            vec![Fault::ErrorBurst { from, until, failed_per_mille: (share * 1_000.0).round() as u32 }]
+            vec![Fault::ErrorBurst { from, until, failed_per_mille: rounded(share * 1_000.0) }]
         }
         FaultKind::KeyDisabled { key } => {
             let key = keys[key as usize];
@@ -142,5 +140,16 @@ fn faults(
 }
 
 fn whole(field: &str, value: u64) -> Result<u32, RigError> {
-    u32::try_from(value).map_err(|_| RigError::new(field, value, "at most 268,435,456 units a second"))
+    u32::try_from(value).map_err(|_| RigError::new(field, &value, "at most 268,435,456 units a second"))
+}
+
+/// The nearest whole number. A scenario holds its numbers within 0 to 10⁹ here.
+fn rounded(number: f64) -> u32 {
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "0 to 10⁹ fits; else it saturates"
+    )]
+    let whole = libm::round(number) as u32;
+    whole
 }

@@ -3,6 +3,8 @@
 //! The one place where a scenario's plain values become the types of other rooms, so that `sim` and `live` run the same
 //! thing. A value that its room refuses is named as in the scenario ([`RigError`]). What a scenario leaves out gets its
 //! default here: each is documented where it stands.
+//!
+//! [`RigError`]: crate::rig::RigError
 
 mod error;
 mod setting;

@@ -48,34 +48,30 @@ pub fn settings(scenario: &Scenario, mode: SseMode) -> Settings {
 /// # Errors
 /// [`RigError`] for limits that contradict each other once the defaults are in.
 pub fn rules(scenario: &Scenario, mode: SseMode) -> Result<(Rules, Rules), RigError> {
-    match mode {
-        SseMode::KmsCached => {
-            let cache = &scenario.cache;
-            let max_age = cache.max_age.unwrap_or(CACHE_MAX_AGE_DEFAULT);
-            let usual = UsageLimits::of_age(max_age);
-            let limits = UsageLimits {
-                max_age,
-                max_uses: cache.max_uses.unwrap_or(usual.max_uses),
-                max_bytes: cache.max_bytes.unwrap_or(usual.max_bytes),
-            };
-            let refresh = cache.refresh_after.map(|after| {
-                let left = (max_age - after).as_nanos();
-                Refresh { after, jitter: Span::from_nanos(left / 2) }
-            });
-            let capacity =
-                cache.capacity.map_or(CAPACITY_DEFAULT, |keys| usize::try_from(keys).unwrap_or(usize::MAX));
-            let rules = |limits| {
-                Rules::new(CacheConfig { capacity, refresh, ..CacheConfig::new(limits) })
-                    .map_err(|error| RigError::cache(&error))
-            };
-            Ok((rules(limits)?, rules(UsageLimits::memo(max_age))?))
-        }
-        _ => {
-            let rules = bucket_key(scenario).rules(BUCKET_KEYS_MAX);
-            let rules = rules.map_err(|error| RigError::bucket_key(&error))?;
-            Ok((rules.clone(), rules))
-        }
+    if mode != SseMode::KmsCached {
+        let rules = bucket_key(scenario).rules(BUCKET_KEYS_MAX);
+        let rules = rules.map_err(|error| RigError::bucket_key(&error))?;
+        return Ok((rules.clone(), rules));
     }
+    let cache = &scenario.cache;
+    let max_age = cache.max_age.unwrap_or(CACHE_MAX_AGE_DEFAULT);
+    let usual = UsageLimits::of_age(max_age);
+    let limits = UsageLimits {
+        max_age,
+        max_uses: cache.max_uses.unwrap_or(usual.max_uses),
+        max_bytes: cache.max_bytes.unwrap_or(usual.max_bytes),
+    };
+    let refresh = cache.refresh_after.map(|after| {
+        let left = (max_age - after).as_nanos();
+        Refresh { after, jitter: Span::from_nanos(left / 2) }
+    });
+    let capacity =
+        cache.capacity.map_or(CAPACITY_DEFAULT, |keys| usize::try_from(keys).unwrap_or(usize::MAX));
+    let rules = |limits| {
+        Rules::new(CacheConfig { capacity, refresh, ..CacheConfig::new(limits) })
+            .map_err(|error| RigError::cache(&error))
+    };
+    Ok((rules(limits)?, rules(UsageLimits::memo(max_age))?))
 }
 
 fn bucket_key(scenario: &Scenario) -> BucketKeyAssumptions {

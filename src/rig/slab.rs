@@ -63,7 +63,9 @@ mod tests {
         let first = slab.insert('a');
         assert_eq!(slab.take(first), Some('a'));
         let second = slab.insert('b');
-        assert_eq!((slab.at(first), slab.take(first)), (None, None));
-        assert_eq!((slab.at(second), slab.len()), (Some(&mut 'b'), 1));
+        assert_eq!(slab.at(first), None);
+        assert_eq!(slab.take(first), None);
+        assert_eq!(slab.at(second), Some(&mut 'b'));
+        assert_eq!(slab.len(), 1);
     }
 }

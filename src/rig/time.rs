@@ -19,11 +19,11 @@ pub struct Cost {
 }
 
 /// Sealing or opening in one layer: 2 µs for header and derivation, then 10 GB/s. An assumption after measurements with
-/// aws-lc-rs on one core with AVX-512: 9.7 GB/s at 16 KiB, 10.6 GB/s at 1 MiB (docs/SOURCES.md, sim).
+/// aws-lc-rs on one core with AVX-512: 9.7 GB/s at 16 KiB, 10.6 GB/s at 1 MiB (docs/SOURCES.md, rig).
 pub const CRYPTO_COST: Cost = Cost { fixed: Span::from_micros(2), picos_per_byte: 100 };
 
 /// A store in memory: 1 µs for the look-up, then 20 GB/s. An assumption after measurements of copies larger than the
-/// caches: 18 GB/s at 8 MiB (docs/SOURCES.md, sim).
+/// caches: 18 GB/s at 8 MiB (docs/SOURCES.md, rig).
 pub const STORE_COST: Cost = Cost { fixed: Span::from_micros(1), picos_per_byte: 50 };
 
 impl Cost {
@@ -72,7 +72,7 @@ impl Stalls {
 /// standard reads (60 ms against 47 ms measured) and meets the p99.
 ///
 /// Source: lognormal fits of cdouglas/endive to published measurements (2025); throughput per request: S3 performance
-/// guide (docs/SOURCES.md, sim).
+/// guide (docs/SOURCES.md, rig).
 #[derive(Clone, Debug)]
 pub struct S3Times {
     model: Option<Fit>,
@@ -159,14 +159,13 @@ mod tests {
 
     #[test]
     fn an_access_waits_out_the_stall_that_it_meets() {
-        let mut scenario = Scenario::default();
-        scenario.warm_up = Span::from_seconds(1);
         let stall = |at, length| Fault {
             at: Span::from_seconds(at),
             length: Some(Span::from_seconds(length)),
             kind: FaultKind::StoreStall,
         };
-        scenario.faults = vec![stall(1, 2), stall(3, 1)];
+        let faults = vec![stall(1, 2), stall(3, 1)];
+        let scenario = Scenario { warm_up: Span::from_seconds(1), faults, ..Scenario::default() };
         let stalls = Stalls::new(&scenario);
         let waits = [1_999, 2_000, 3_500, 4_999, 5_000].map(|ms| stalls.wait(Timestamp::from_millis(ms)));
         assert_eq!(waits, [0, 3_000, 1_500, 1, 0].map(Span::from_millis));
@@ -174,9 +173,8 @@ mod tests {
 
     #[test]
     fn s3_times_follow_the_fit_and_depend_on_nothing_but_their_place() {
-        let mut scenario = Scenario::default();
-        scenario.s3 = S3 { service_time: S3ServiceTime::Standard, prefix_limits: false };
-        let times = S3Times::new(&scenario);
+        let s3 = S3 { service_time: S3ServiceTime::Standard, prefix_limits: false };
+        let times = S3Times::new(&Scenario { s3, ..Scenario::default() });
         let median = |operation, bytes| {
             let mut all: Vec<u64> =
                 (0..20_001).map(|i| times.of(i, 0, operation, bytes).as_nanos() / 1_000).collect();

@@ -1,6 +1,6 @@
 //! A run in virtual time: the machines of `pipeline` under an event queue. The same scenario gives the same rows.
 //!
-//! [`run`] takes a scenario and a mode, makes the population as handles without key bytes, and walks from event to event:
+//! [`run`] takes a scenario and a mode ([`run_arrivals`] a trace beside them), makes the population as handles without key bytes, and walks from event to event:
 //! nothing waits, so that an hour of traffic takes as long as its requests take to decide. Rows go to a [`Sink`] as they
 //! come about.
 //!
@@ -10,9 +10,16 @@
 //! and requests that ended earlier.
 //!
 //! **What is deliberately absent.** No clock, no thread, no key bytes, no map with an order of its own.
+//!
+//! [`Options::run_ahead`]: crate::sim::Options::run_ahead
+//! [`Sink`]: crate::sim::Sink
+//! [`run`]: crate::sim::run
+//! [`run_arrivals`]: crate::sim::run_arrivals
 
 mod object;
+mod option;
 mod run;
 
 pub use crate::report::Sink;
-pub use run::{IN_FLIGHT_MAX_DEFAULT, Options, Run, run};
+pub use option::{IN_FLIGHT_MAX_DEFAULT, Options, Run};
+pub use run::{run, run_arrivals};

@@ -1,9 +1,11 @@
 //! The run: arrivals and events in one order, from the first due time to the last row.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 
 use super::object::{FIRST_NEW_HANDLE, OBJECTS_MAX, Objects};
-use crate::cache::{self, Cache, Failure, Local, Metrics, Off};
+use super::option::{Options, Run};
+use crate::cache::{self, Cache, Failure, Local, Off};
 use crate::kms::{self, Answer};
 use crate::pipeline::{
     Action, Call, Core, Fetch, FetchAction, FetchInput, Input, KeyHandle, Need, Parking, Phase, Reply,
@@ -11,63 +13,9 @@ use crate::pipeline::{
 };
 use crate::report::Sink;
 use crate::request::{Operation, SseMode};
-use crate::rig::{
-    self, CRYPTO_COST, Cost, EventQueue, Kms, Place, RigError, S3Times, STORE_COST, Slab, Stalls,
-};
+use crate::rig::{self, EventQueue, Kms, Place, RigError, S3Times, Slab, Stalls};
 use crate::units::{Span, Stream, Timestamp};
 use crate::workload::{Arrival, Arrivals, FleetStart, Naming, Placement, Puts, Scenario, Stop};
-
-/// Most requests in flight when nothing else is asked: what is due beyond it is dropped and counted. An assumption, in
-/// the order of the sockets that a few large machines keep open.
-pub const IN_FLIGHT_MAX_DEFAULT: usize = 100_000;
-
-/// What a run does beyond its scenario.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Options {
-    /// KMS quota in place of the scenario's.
-    pub quota: Option<u64>,
-    /// Most requests in flight.
-    pub in_flight_max: usize,
-    /// Whether requests that have their keys are finished at once, which is faster and gives the same rows.
-    pub run_ahead: bool,
-    /// Sealing and opening, one layer.
-    pub crypto: Cost,
-    /// The store.
-    pub store: Cost,
-}
-
-impl Default for Options {
-    fn default() -> Self {
-        Self {
-            quota: None,
-            in_flight_max: IN_FLIGHT_MAX_DEFAULT,
-            run_ahead: true,
-            crypto: CRYPTO_COST,
-            store: STORE_COST,
-        }
-    }
-}
-
-/// What is known after a run beside its rows.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Run {
-    /// The start of the measured part.
-    pub measured_from: Timestamp,
-    /// Its end by the schedule; of a run of so many operations, the due time of the last.
-    pub measured_until: Timestamp,
-    /// When the last request ended.
-    pub ended: Timestamp,
-    /// Requests, dropped ones included.
-    pub requests: u64,
-    /// Calls that KMS was sent.
-    pub kms_calls: u64,
-    /// Quota in calls per second.
-    pub quota_per_s: u32,
-    /// What the caches counted.
-    pub cache: Metrics,
-    /// What the reader should be told about the quota.
-    pub note: Option<String>,
-}
 
 /// Runs `scenario` in `mode` in virtual time. Rows go to `sink`.
 ///
@@ -80,20 +28,69 @@ pub fn run(
     options: &Options,
     sink: &mut impl Sink,
 ) -> Result<Run, RigError> {
-    if is_cached(mode) {
-        run_with(scenario, mode, options, sink, |rules, generations| Ok(Local::new(rules, generations)))
-    } else {
-        run_with(scenario, mode, options, sink, |rules, generations| Ok(Off::new(rules, generations)))
+    let naming = Naming::new(scenario);
+    let of_scenario = Arrivals::new(scenario);
+    let schedule = Schedule { naming: &naming, first_new: of_scenario.fixed_objects() };
+    if options.concurrency.is_some() {
+        // The clients, not the schedule, decide when a run is over.
+        let endless = Scenario { stop: Stop::Operations(u64::MAX), ..scenario.clone() };
+        return run_any(scenario, mode, options, &schedule, Arrivals::new(&endless), sink);
     }
+    run_any(scenario, mode, options, &schedule, of_scenario, sink)
 }
 
-fn run_with<C, S>(
+/// As [`run`], with `arrivals` from elsewhere, such as a trace, in due order. The scenario gives everything else; its
+/// numbers of objects, buckets, KMS keys and principals must cover those of the arrivals, named by `naming`.
+///
+/// # Errors
+/// As [`run`].
+///
+/// # Panics
+/// When an arrival names a bucket, KMS key or principal beyond the scenario's numbers.
+pub fn run_arrivals(
     scenario: &Scenario,
     mode: SseMode,
     options: &Options,
-    sink: &mut S,
-    make: impl Fn(cache::Rules, std::sync::Arc<cache::Generations>) -> Result<C, cache::ConfigError> + Copy,
-) -> Result<Run, RigError>
+    naming: &Naming,
+    arrivals: impl Iterator<Item = Arrival>,
+    sink: &mut impl Sink,
+) -> Result<Run, RigError> {
+    let schedule = Schedule { naming, first_new: scenario.objects.count };
+    run_any(scenario, mode, options, &schedule, arrivals, sink)
+}
+
+/// What belongs to the arrivals of a run.
+struct Schedule<'n> {
+    naming: &'n Naming,
+    /// Ids from here on are of objects that the run makes.
+    first_new: u64,
+}
+
+fn run_any(
+    scenario: &Scenario,
+    mode: SseMode,
+    options: &Options,
+    schedule: &Schedule<'_>,
+    arrivals: impl Iterator<Item = Arrival>,
+    sink: &mut impl Sink,
+) -> Result<Run, RigError> {
+    if is_cached(mode) {
+        let make = |rules, generations| Ok(Local::new(rules, generations));
+        Ok(simulation(scenario, mode, options, schedule, sink, make)?.run(scenario, arrivals))
+    } else {
+        let make = |rules, generations| Ok(Off::new(rules, generations));
+        Ok(simulation(scenario, mode, options, schedule, sink, make)?.run(scenario, arrivals))
+    }
+}
+
+fn simulation<'s, C, S>(
+    scenario: &Scenario,
+    mode: SseMode,
+    options: &Options,
+    schedule: &Schedule<'_>,
+    sink: &'s mut S,
+    make: impl Fn(cache::Rules, Arc<cache::Generations>) -> Result<C, cache::ConfigError> + Copy,
+) -> Result<Simulation<'s, C, S>, RigError>
 where
     C: Cache<Key = KeyHandle, Material = KeyHandle>,
     S: Sink,
@@ -103,8 +100,7 @@ where
         let (field, value) = ("objects.count".into(), scenario.objects.count.to_string());
         return Err(RigError { field, value, expected: "at most 268,435,456 in this mode".into() });
     }
-    let naming = Naming::new(scenario);
-    let directory = rig::directory(scenario, &naming)?;
+    let directory = rig::directory(scenario, schedule.naming)?;
     let settings = rig::settings(scenario, mode);
     let kms = rig::kms(scenario, mode, options.quota, &directory)?;
     let (seal, open) = rig::rules(scenario, mode)?;
@@ -117,9 +113,8 @@ where
     if scenario.s3.prefix_limits {
         core = core.with_prefix_limits();
     }
-    let arrivals = Arrivals::new(scenario);
-    let simulation = Simulation {
-        objects: Objects::new(scenario, mode, settings.bucket_key.lifetime, arrivals.fixed_objects()),
+    Ok(Simulation {
+        objects: Objects::new(scenario, mode, settings.bucket_key.lifetime, schedule.first_new),
         core,
         kms_stream: scenario.seed().stream("kms", 0),
         kms,
@@ -127,7 +122,9 @@ where
         next_handle: FIRST_NEW_HANDLE,
         layers: if mode == SseMode::DsseKms { 2 } else { 1 },
         service_side: is_service_side(mode),
-        options: *options,
+        // A client learns of an end when it comes.
+        options: Options { run_ahead: options.run_ahead && options.concurrency.is_none(), ..*options },
+        idle: options.concurrency.unwrap_or(0),
         s3: S3Times::new(scenario),
         stalls: Stalls::new(scenario),
         queue: EventQueue::new(),
@@ -141,8 +138,7 @@ where
         ended: Timestamp::ZERO,
         requests: 0,
         sink,
-    };
-    Ok(simulation.run(scenario, arrivals))
+    })
 }
 
 /// A request and what the driver knows of it.
@@ -192,6 +188,8 @@ struct Simulation<'s, C: Cache, S> {
     layers: u64,
     service_side: bool,
     options: Options,
+    /// Of a closed loop, the clients that wait for nothing.
+    idle: u32,
     s3: S3Times,
     stalls: Stalls,
     queue: EventQueue<Event>,
@@ -215,9 +213,9 @@ where
     C: Cache<Key = KeyHandle, Material = KeyHandle>,
     S: Sink,
 {
-    fn run(mut self, scenario: &Scenario, arrivals: Arrivals) -> Run {
+    fn run(mut self, scenario: &Scenario, arrivals: impl Iterator<Item = Arrival>) -> Run {
         let placement = Placement::new(scenario);
-        let measured_from = arrivals.measured_from();
+        let measured_from = Timestamp::ZERO + scenario.warm_up;
         let mut last_due = measured_from;
         if scenario.fleet.start == FleetStart::Cold {
             self.queue.push(measured_from, Event::ColdStart);
@@ -229,13 +227,18 @@ where
         if let Some(every) = scenario.fleet.restart_every {
             self.queue.push(measured_from + every, Event::Restart(0, every));
         }
-        for arrival in arrivals {
-            while self.next_event().is_some_and(|at| at <= arrival.due) {
-                self.turn(true);
+        match self.options.concurrency {
+            None => {
+                for arrival in arrivals {
+                    while self.next_event().is_some_and(|at| at <= arrival.due) {
+                        self.turn(true);
+                    }
+                    last_due = arrival.due;
+                    self.requests += 1;
+                    self.arrive(&arrival, &placement);
+                }
             }
-            last_due = arrival.due;
-            self.requests += 1;
-            self.arrive(&arrival, &placement);
+            Some(_) => last_due = self.closed_loop(scenario, arrivals, end, &placement),
         }
         while self.next_event().is_some() {
             self.turn(false);
@@ -252,6 +255,37 @@ where
         }
     }
 
+    /// Sends what the schedule has, but when a client is idle. Gives when the last request was sent.
+    fn closed_loop(
+        &mut self,
+        scenario: &Scenario,
+        mut arrivals: impl Iterator<Item = Arrival>,
+        end: Option<Timestamp>,
+        placement: &Placement,
+    ) -> Timestamp {
+        let mut left = match scenario.stop {
+            Stop::Operations(count) => count,
+            Stop::Duration(_) => u64::MAX,
+        };
+        let mut now = Timestamp::ZERO;
+        loop {
+            while self.idle > 0 && left > 0 && end.is_none_or(|end| now < end) {
+                let Some(arrival) = arrivals.next() else { return now };
+                self.idle -= 1;
+                left -= 1;
+                self.requests += 1;
+                self.arrive(&Arrival { due: now, ..arrival }, placement);
+            }
+            match self.next_event() {
+                Some(at) if left > 0 && end.is_none_or(|end| at < end) => {
+                    now = at;
+                    self.turn(true);
+                }
+                _ => return now,
+            }
+        }
+    }
+
     fn arrive(&mut self, arrival: &Arrival, placement: &Placement) {
         let job = rig::job(arrival, placement, self.core.hosts());
         let now = arrival.due;
@@ -265,7 +299,8 @@ where
 
     /// Whether no request may start at `now`.
     fn is_full(&mut self, now: Timestamp) -> bool {
-        let most = self.options.in_flight_max;
+        // In a closed loop the clients are the limit.
+        let most = self.options.concurrency.map_or(self.options.in_flight_max, |_| usize::MAX);
         if self.running.len() + self.ahead.len() < most {
             return false;
         }
@@ -400,6 +435,7 @@ where
                     if ahead {
                         self.ahead.push(outcome.finished);
                     }
+                    self.idle += u32::from(self.options.concurrency.is_some());
                     self.ended = self.ended.max(outcome.finished);
                     return self.sink.outcome(&outcome);
                 }
