@@ -47,7 +47,7 @@ pub fn run(board: &mut Board) {
         recorder.distribution(Operation::GetObject, Phase::Response, true).count() > 0,
         "rows were counted"
     );
-    assert!(bare[0].len() > 0, "rows were counted");
+    assert!(!bare[0].is_empty(), "rows were counted");
 }
 
 /// A warm cache: 80 % GET, 20 % PUT, 2 % of them wait for KMS, 1 % fail.
