@@ -3,10 +3,12 @@
 use std::fs::File;
 use std::io::{self, IsTerminal, Read, Write};
 use std::path::{Path, PathBuf};
-use std::sync::Once;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Once};
 
 use clap::Args;
 use parking_lot::Mutex;
+use s3seal::live::Progress;
 use tempfile::NamedTempFile;
 
 use super::Failure;
@@ -200,11 +202,23 @@ fn exists(path: &Path) -> Failure {
 /// The file that Ctrl-C removes. One is enough: a verb writes one file.
 static UNFINISHED: Mutex<Option<PathBuf>> = Mutex::new(None);
 
+/// The run that a first Ctrl-C asks to end; a second one ends the program.
+static RUN: Mutex<Option<Arc<Progress>>> = Mutex::new(None);
+
+/// From now on the first Ctrl-C ends the run that `progress` belongs to, and not the program.
+pub(super) fn interrupts(progress: &Arc<Progress>) {
+    *RUN.lock() = Some(Arc::clone(progress));
+    remove_on_interrupt();
+}
+
 fn remove_on_interrupt() {
     static HANDLER: Once = Once::new();
     HANDLER.call_once(|| {
         // Without a handler Ctrl-C leaves a file under a temporary name behind, and no more.
         let _ = ctrlc::set_handler(|| {
+            if let Some(run) = RUN.lock().take() {
+                return run.interrupted.store(true, Ordering::Relaxed);
+            }
             if let Some(path) = UNFINISHED.lock().take() {
                 let _ = std::fs::remove_file(path);
             }

@@ -11,6 +11,7 @@ mod workload;
 mod rendering;
 mod scenario;
 mod sim;
+mod load;
 mod cost;
 
 use std::fmt;
@@ -20,14 +21,16 @@ use clap::{Parser, Subcommand};
 
 /// What S3 server-side encryption does to latency, KMS quota and bill, before you deploy.
 #[derive(Debug, Parser)]
-#[command(version, about, arg_required_else_help = true, subcommand_required = true)]
+#[command(version, about, after_help = "Without a command it runs `load` with its defaults: under a minute.")]
 struct Cli {
     #[command(subcommand)]
-    verb: Verb,
+    verb: Option<Verb>,
 }
 
 #[derive(Debug, Subcommand)]
 enum Verb {
+    /// Run a scenario on the clock with real encryption, all SSE modes one after the other
+    Load(load::Arguments),
     /// Run a scenario in virtual time, all SSE modes side by side
     Sim(sim::Arguments),
     /// The built-in scenarios
@@ -66,13 +69,14 @@ pub(crate) fn run() -> ExitCode {
     let cli = Cli::parse();
     forbid_core_dumps();
     let done = |()| ExitCode::SUCCESS;
-    let result = match cli.verb {
+    let result = match cli.verb.unwrap_or(Verb::Load(load::Arguments::default())) {
+        Verb::Load(arguments) => load::run(&arguments).map(done),
         Verb::Sim(arguments) => sim::run(&arguments).map(done),
         Verb::Scenario(arguments) => scenario::run(&arguments).map(done),
+        Verb::Cost(arguments) => cost::run(&arguments),
         Verb::Seal(arguments) => seal::run(&arguments).map(done),
         Verb::Open(arguments) => open::run(&arguments).map(done),
         Verb::Keygen(arguments) => keygen::run(&arguments).map(done),
-        Verb::Cost(arguments) => cost::run(&arguments),
     };
     match result {
         Ok(code) => code,

@@ -333,16 +333,13 @@ where
                 (self.run.interrupted, next, give_up) = (true, None, now + GRACE);
                 last_due = now;
             }
-            let event = self.next_event();
             let due = next.as_ref().map(|next| next.arrival.due);
-            let soonest = match (event, due) {
-                (Some(event), Some(due)) => event.min(due),
-                (event, due) => match event.or(due) {
-                    Some(soonest) => soonest,
-                    None if self.handed_out > 0 => Timestamp::MAX,
-                    None => break,
-                },
-            };
+            // Deadlines of requests that have long been woken are nothing to wait for.
+            if due.is_none() && self.running.len() + self.fetches.len() + self.handed_out == 0 {
+                break;
+            }
+            let event = self.next_event();
+            let soonest = event.unwrap_or(Timestamp::MAX).min(due.unwrap_or(Timestamp::MAX));
             if now >= give_up {
                 break;
             }

@@ -48,8 +48,8 @@ pub(super) struct Finished {
     pub(super) took: Span,
     pub(super) at: Timestamp,
     pub(super) out: Vec<u8>,
-    /// The plaintext that was sealed: memory to be used again.
-    pub(super) plain: Vec<u8>,
+    /// The plaintext that was sealed, its memory to be used again; none when a body was opened.
+    pub(super) plain: Option<Vec<u8>>,
 }
 
 pub(super) fn perform<K: Deref<Target = Held>>(vault: &Vault, clock: Clock, task: Task<K>) -> Finished {
@@ -65,7 +65,7 @@ pub(super) fn perform<K: Deref<Target = Held>>(vault: &Vault, clock: Clock, task
             let start = clock.now();
             let result = vault.seal(held, name, part, &plain, &mut out);
             let at = clock.now();
-            Finished { result, took: at.since(start), at, out, plain }
+            Finished { result, took: at.since(start), at, out, plain: Some(plain) }
         }
         Work::Open { source, range } => {
             let start = clock.now();
@@ -76,7 +76,7 @@ pub(super) fn perform<K: Deref<Target = Held>>(vault: &Vault, clock: Clock, task
             let at = clock.now();
             let offset = range.map_or(0, |(first, _)| first);
             let result = opened.and_then(|()| vault.check(source.object, source.version, offset, &out));
-            Finished { result, took: at.since(start), at, out, plain: Vec::new() }
+            Finished { result, took: at.since(start), at, out, plain: None }
         }
     }
 }

@@ -316,16 +316,19 @@ where
         finished: Finished,
     ) -> (Running<C::Key>, Input<C::Key>) {
         let Finished { result, took, out, plain, .. } = finished;
-        (running.out, running.plain) = (out, plain);
+        running.out = out;
         if let Err(error) = result {
             self.broken(error);
             return (running, Input::Broken { took });
         }
-        if running.plain.is_empty() && running.source.is_some() {
-            self.run.checked += 1;
-            if running.arrival.operation == Operation::CopyObject {
-                // Opened: now it is sealed.
-                running.plain = std::mem::replace(&mut running.out, self.store.buffer());
+        match plain {
+            Some(sealed) => self.store.keep(sealed),
+            None => {
+                self.run.checked += 1;
+                if running.arrival.operation == Operation::CopyObject {
+                    // Opened: now it is sealed.
+                    running.plain = std::mem::replace(&mut running.out, self.store.buffer());
+                }
             }
         }
         (running, Input::Completed { took })
