@@ -260,8 +260,8 @@ fn a_line_can_be_given_in_the_units_of_its_bill() {
 #[test]
 fn the_s3_bucket_that_infracost_prices() {
     use StorageClass::{
-        DeepArchive, Glacier, IntelligentTiering, IntelligentTieringAa, IntelligentTieringDaa,
-        IntelligentTieringIa, OneZoneIa, Standard, StandardIa,
+        DeepArchive, Glacier, IntelligentTiering, IntelligentTieringArchive, IntelligentTieringDeepArchive,
+        IntelligentTieringInfrequent, OneZoneIa, Standard, StandardIa,
     };
     let gb_month = GB * u128::from(month().hours());
     let rows: [(Item, StorageClass, u128, &str); 48] = [
@@ -271,9 +271,9 @@ fn the_s3_bucket_that_infracost_prices() {
         (Item::SelectScanned, Standard, 10_000 * GB, "20.00"),
         (Item::SelectReturned, Standard, 10_000 * GB, "7.00"),
         (Item::Storage, IntelligentTiering, 20_000 * gb_month, "460.00"),
-        (Item::Storage, IntelligentTieringIa, 20_000 * gb_month, "250.00"),
-        (Item::Storage, IntelligentTieringAa, 20_000 * gb_month, "72.00"),
-        (Item::Storage, IntelligentTieringDaa, 20_000 * gb_month, "19.80"),
+        (Item::Storage, IntelligentTieringInfrequent, 20_000 * gb_month, "250.00"),
+        (Item::Storage, IntelligentTieringArchive, 20_000 * gb_month, "72.00"),
+        (Item::Storage, IntelligentTieringDeepArchive, 20_000 * gb_month, "19.80"),
         (Item::Monitoring, IntelligentTiering, 20_000, "0.05"),
         (Item::PutRequest, IntelligentTiering, 20_000, "0.10"),
         (Item::GetRequest, IntelligentTiering, 20_000, "0.01"),

@@ -83,20 +83,20 @@ fn each_error_names_file_line_field_and_the_nearest_name() {
             "usage.toml, line 1: `month` is 2026-13: expected a month such as 2026-10",
         ),
         (
-            "regoin = \"x\"".into(),
-            "usage.toml, line 1: `regoin` is no field; did you mean `region`?; known here: month, region, line, workload",
+            "regions = \"x\"".into(),
+            "usage.toml, line 1: `regions` is no field; did you mean `region`?; known here: month, region, line, workload",
         ),
         (
             "region = \"us-esat-1\"".into(),
             "usage.toml, line 1: `region`: `us-esat-1` is no Region; did you mean `us-east-1`?",
         ),
         (
-            line("item = \"storag\""),
-            "usage.toml, line 3: `item`: `storag` is no item; did you mean `storage`?",
+            line("item = \"storages\""),
+            "usage.toml, line 3: `item`: `storages` is no item; did you mean `storage`?",
         ),
         (
-            line("item = \"storage\"\nvariant = \"STANDRD\""),
-            "usage.toml, line 4: `variant`: `STANDRD` is no storage class; did you mean `STANDARD`?",
+            line("item = \"storage\"\nvariant = \"STANDARDS\""),
+            "usage.toml, line 4: `variant`: `STANDARDS` is no storage class; did you mean `STANDARD`?",
         ),
         (
             line("item = \"kms-request\"\nquantity = -5"),
@@ -123,8 +123,8 @@ fn each_error_names_file_line_field_and_the_nearest_name() {
             "usage.toml, line 2: `quantity` is missing: expected `quantity` alone, for kms-request",
         ),
         (
-            line("item = \"kms-request\"\nquantty = 1"),
-            "usage.toml, line 4: `quantty` is no field; did you mean `quantity`?; known here: item, variant, region, quantity, bytes, keys, rotations, hours",
+            line("item = \"kms-request\"\namount = 1"),
+            "usage.toml, line 4: `amount` is no field; known here: item, variant, region, quantity, bytes, keys, rotations, hours",
         ),
     ] {
         assert_eq!(refusal(&text), said);

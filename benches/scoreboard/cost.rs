@@ -7,7 +7,7 @@ use s3seal::cost::{Bill, Item, PriceBook, Region, Terms, Usage};
 
 use crate::board::{Board, Goal, time};
 
-pub fn run(board: &mut Board) {
+pub(crate) fn run(board: &mut Board) {
     if !board.wants("bill_lines_per_s") {
         return;
     }
@@ -23,7 +23,7 @@ pub fn run(board: &mut Board) {
     let mut theirs =
         |n| time(n, || (0..lines).map(|_| black_box(price) * black_box(quantity)).sum::<Decimal>());
     if let Some(paired) = board.race("bill_lines_per_s", &mut ours, &mut theirs) {
-        let per_second = lines as f64 * 1e3 / paired.ours;
+        let per_second = f64::from(u32::try_from(lines).expect("few")) * 1e3 / paired.ours;
         let peer = "price × quantity by rust_decimal";
         board.line("bill_lines_per_s", per_second, "M lines/s", Goal::Shown, peer, Some(paired.peer));
     }

@@ -436,13 +436,13 @@ classes! {
     /// S3 Intelligent-Tiering, frequent access; also its requests and its monitoring.
     IntelligentTiering "INTELLIGENT_TIERING";
     /// S3 Intelligent-Tiering, infrequent access.
-    IntelligentTieringIa "INTELLIGENT_TIERING_IA";
+    IntelligentTieringInfrequent "INTELLIGENT_TIERING_INFREQUENT";
     /// S3 Intelligent-Tiering, archive instant access.
-    IntelligentTieringAia "INTELLIGENT_TIERING_AIA";
+    IntelligentTieringArchiveInstant "INTELLIGENT_TIERING_ARCHIVE_INSTANT";
     /// S3 Intelligent-Tiering, archive access.
-    IntelligentTieringAa "INTELLIGENT_TIERING_AA";
+    IntelligentTieringArchive "INTELLIGENT_TIERING_ARCHIVE";
     /// S3 Intelligent-Tiering, deep archive access.
-    IntelligentTieringDaa "INTELLIGENT_TIERING_DAA";
+    IntelligentTieringDeepArchive "INTELLIGENT_TIERING_DEEP_ARCHIVE";
     /// S3 Glacier Instant Retrieval.
     GlacierIr "GLACIER_IR";
     /// S3 Glacier Flexible Retrieval.

@@ -318,20 +318,20 @@ mod tests {
     fn each_error_names_file_line_field_and_the_nearest_name() {
         for (rows, said) in [
             (
-                "kms-requst,,all,0,1,1,request,,,,,me,",
-                "mine.csv, line 2: `item`: `kms-requst` is no item; did you mean `kms-request`?",
+                "kms-requests,,all,0,1,1,request,,,,,me,",
+                "mine.csv, line 2: `item`: `kms-requests` is no item; did you mean `kms-request`?",
             ),
             (
                 "# a comment\n\nkms-request,,us-esat-1,0,1,1,request,,,,,me,",
                 "mine.csv, line 4: `region`: `us-esat-1` is no Region; did you mean `us-east-1`?",
             ),
             (
-                "storage,STANDRD,all,0,1,1,GB-month,,,,,me,",
-                "mine.csv, line 2: `variant`: `STANDRD` is no storage class; did you mean `STANDARD`?",
+                "storage,STANDARDS,all,0,1,1,GB-month,,,,,me,",
+                "mine.csv, line 2: `variant`: `STANDARDS` is no storage class; did you mean `STANDARD`?",
             ),
             (
-                "storage,STANDARD,all,0,1,1,GB-mnth,,,,,me,",
-                "mine.csv, line 2: `unit`: `GB-mnth` is no unit; did you mean `GB-month`?",
+                "storage,STANDARD,all,0,1,1,GB-months,,,,,me,",
+                "mine.csv, line 2: `unit`: `GB-months` is no unit; did you mean `GB-month`?",
             ),
             (
                 "storage,STANDARD,all,0,1,1,GB,,,,,me,",
@@ -398,8 +398,8 @@ mod tests {
     fn a_header_must_be_known_and_whole() {
         let said = |header: &str| parse(header, "mine.csv").unwrap_err().to_string();
         assert!(
-            said("item,regoin,price,per,unit,source")
-                .contains("line 1: `regoin` is no column; did you mean `region`?")
+            said("item,regions,price,per,unit,source")
+                .contains("line 1: `regions` is no column; did you mean `region`?")
         );
         assert!(said("item,price,per,unit,source").contains("column `region` is missing"));
         assert!(said("item,item,price,per,unit,source").contains("column `item` stands in the header twice"));
