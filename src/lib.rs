@@ -1,29 +1,30 @@
 //! s3seal tells you, before you deploy, what S3 server-side encryption will do to your latency, your KMS quota and
 //! your bill; its data-key cache is the part you keep and run.
 //!
-//! The rooms, in the order of their dependencies (docs/ARCHITECTURE.md):
+//! The rooms stand in the order of their dependencies: each may import what stands above it, as far as the table in
+//! `docs/ARCHITECTURE.md` allows.
 
-/// Numbers with units: time, bytes, seeds.
+// Numbers with units: time, money, seeds.
 pub mod units;
-/// The object format: keys, contexts, and AES-256-GCM envelopes for every SSE mode.
+// The object format: keys, contexts, and AES-256-GCM envelopes for every SSE mode.
 pub mod envelope;
-/// The words of a request.
+// The words of a request, and the rows that every report is made from.
 pub mod request;
-/// AWS KMS as a function of time: keys, quota, throttling, service time, audit; and apart from it the real wrapping.
+// AWS KMS as a function of time: keys, quota, throttling, service time, audit; and apart from it the real wrapping.
 pub mod kms;
-/// The data-key cache: who may use a key again, who waits for whom, where keys are kept.
+// The data-key cache: who may use a key again, who waits for whom, where keys are kept.
 pub mod cache;
-/// Every decision about one request and one KMS fetch, as machines that are told the time.
+// Every decision about one request and one KMS fetch, as machines that are told the time.
 pub mod pipeline;
-/// What arrives and when: scenario files, arrivals, the population, traces.
+// What arrives and when: scenario files, arrivals, the population, traces.
 pub mod workload;
-/// Recorder, summary and rendering: what a run says.
-pub mod report;
-/// From a scenario to the parts that a run is made of.
-pub mod rig;
-/// A run in virtual time.
-pub mod sim;
-/// What it costs: usage × price book = bill, in exact decimals.
+// What it costs: usage × price book = bill, in exact decimals.
 pub mod cost;
-/// A run on the clock, with real encryption.
+// Recorder, summary and rendering: what a run says.
+pub mod report;
+// From a scenario to the parts that a run is made of.
+pub mod rig;
+// A run in virtual time.
+pub mod sim;
+// A run on the clock, with real encryption.
 pub mod live;

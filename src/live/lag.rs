@@ -34,3 +34,49 @@ pub fn spoiled(run: &Summary, late: u64) -> Option<String> {
         )
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::{Kind, Recorder, Run, Window};
+    use crate::request::{Ending, KeySource, Operation, Outcome, SseMode};
+    use crate::units::Timestamp;
+
+    /// A run of one request with this lag and service time.
+    fn run(lag: Span, service: Span) -> Summary {
+        let window = Window { from: Timestamp::ZERO, until: Timestamp::from_seconds(1) };
+        let mut recorder = Recorder::new(window);
+        let (due, started) = (Timestamp::ZERO, Timestamp::ZERO + lag);
+        recorder.record(&Outcome {
+            operation: Operation::GetObject,
+            due,
+            started,
+            finished: started + service,
+            kms_wait: Span::ZERO,
+            crypto: Span::ZERO,
+            store: Span::ZERO,
+            s3: Span::ZERO,
+            key_source: KeySource::None,
+            kms_calls: 0,
+            throttles: 0,
+            retries: 0,
+            bytes: 0,
+            bucket: 0,
+            principal: 0,
+            kms_key: 0,
+            ending: Ending::Succeeded,
+        });
+        let facts = Run { mode: SseMode::SseKms, kind: Kind::Live, quota_per_s: None, until: window.until };
+        Summary::new(&recorder, &facts, |_| String::new())
+    }
+
+    #[test]
+    fn lag_spoils_a_result_only_when_it_is_long_and_a_tenth_of_what_was_measured() {
+        let (ms, us) = (Span::from_millis, Span::from_micros);
+        assert_eq!(spoiled(&run(us(900), Span::ZERO), 0), None, "below 1 ms");
+        assert_eq!(spoiled(&run(ms(5), ms(50)), 0), None, "less than a tenth");
+        let reason = spoiled(&run(ms(5), ms(40)), 0).unwrap();
+        assert!(reason.contains("sse-kms") && reason.contains("5 ms"), "{reason}");
+        assert!(spoiled(&run(Span::ZERO, ms(1)), 3).unwrap().contains("3 requests"));
+    }
+}

@@ -8,7 +8,7 @@
 //! The clock is a setting ([`Time`]): on a paused one, with given times for cryptography and store, the same driver makes the
 //! decisions of `sim` (`tests/live_twin.rs`), with real keys and bodies all the same.
 //!
-//! **What is deliberately absent.** No decision of `pipeline`; no tokio, whose timers tick at 1 ms (docs/adr/0015).
+//! **What is deliberately absent.** No decision of `pipeline`; no tokio, whose timers tick at 1 ms (docs/adr/0016).
 
 mod clock;
 mod error;

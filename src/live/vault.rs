@@ -346,3 +346,78 @@ impl Vault {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::envelope::KEY_BYTES;
+    use crate::kms::Granted;
+    use crate::rig;
+
+    const NAME: Name = Name { bucket: 0, kms_key: 0, object: 7, kind: Kind::Object };
+
+    fn vault(mode: SseMode) -> (Vault, Held) {
+        let scenario = Scenario::default();
+        let directory = rig::directory(&scenario, &Naming::new(&scenario)).unwrap();
+        let kms = rig::kms(&scenario, mode, None, &directory).unwrap();
+        let vault = Vault::new(&scenario, mode, directory.kms_keys).unwrap();
+        let header = kms.model.header(Granted { key: kms.keys[0], material: 0 });
+        let held = vault.generate(KeyHandle(1), &header, NAME).unwrap();
+        (vault, held)
+    }
+
+    #[test]
+    fn no_key_and_no_sixteen_bytes_of_plaintext_stand_in_an_envelope() {
+        for mode in SseMode::ALL {
+            let (vault, held) = vault(mode);
+            let mut plain = vec![0; 5_000];
+            vault.bodies.fill(7, 0, 0, &mut plain);
+            let mut sealed = Vec::new();
+            vault.seal(Some(&held), NAME, Part::Whole, &plain, &mut sealed).unwrap();
+            let header = Header::parse(&sealed).unwrap();
+            let unwrapped = vault.unwrap(header.slot(), Some(&held), NAME).unwrap();
+            let inner = match &unwrapped.inner {
+                Inner::Customer(key) => *key.bytes(),
+                Inner::Held(key) => *key.bytes(),
+                Inner::Own(key) => *key.bytes(),
+            };
+            let outer = unwrapped.outer.as_ref().map(|outer| *outer.bytes());
+            for key in [Some(inner), outer, Some(*held.key.bytes())].into_iter().flatten() {
+                assert!(
+                    !sealed.windows(KEY_BYTES).any(|run| run == key),
+                    "{mode}: a key stands in the envelope"
+                );
+            }
+            let plain_runs: std::collections::BTreeSet<&[u8]> = plain.windows(16).collect();
+            assert!(
+                !sealed.windows(16).any(|run| plain_runs.contains(run)),
+                "{mode}: plaintext in the envelope"
+            );
+        }
+    }
+
+    #[test]
+    fn an_envelope_opens_under_its_own_name_alone_and_a_changed_body_not_at_all() {
+        for mode in SseMode::ALL {
+            let (vault, held) = vault(mode);
+            let (mut sealed, mut opened) = (Vec::new(), Vec::new());
+            vault.seal(Some(&held), NAME, Part::Whole, b"body", &mut sealed).unwrap();
+            vault.open(Some(&held), NAME, &sealed, &mut opened).unwrap();
+            assert_eq!(opened, b"body", "{mode}");
+            let other = Name { object: 8, ..NAME };
+            assert!(vault.open(Some(&held), other, &sealed, &mut opened).is_err(), "{mode}: another name");
+            *sealed.last_mut().unwrap() ^= 1;
+            assert!(vault.open(Some(&held), NAME, &sealed, &mut opened).is_err(), "{mode}: a changed body");
+        }
+    }
+
+    #[test]
+    fn a_body_that_is_not_the_one_written_is_told_by_its_first_wrong_byte() {
+        let (vault, _) = vault(SseMode::SseC);
+        let mut body = vec![0; 100];
+        vault.bodies.fill(3, 4, 50, &mut body);
+        assert_eq!(vault.check(3, 4, 50, &body), Ok(()));
+        body[9] ^= 1;
+        assert_eq!(vault.check(3, 4, 50, &body), Err(WorkError::Mismatch { object: 3, version: 4, at: 59 }));
+    }
+}
