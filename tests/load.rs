@@ -25,7 +25,7 @@ fn report(folder: &Path) -> Report {
 #[test]
 fn the_first_quota_runs_live_in_every_mode_and_the_others_are_simulated_beside() {
     let folder = tempfile::tempdir().unwrap();
-    let arguments = ["--rate", "100", "--duration", "500ms", "--warm-up", "100ms", "--quota", "60,1000"];
+    let arguments = ["--rate", "100", "--duration", "500ms", "--warm-up", "100ms", "--quota", "30,1000"];
     let ended = load(folder.path(), &arguments).output().unwrap();
     let report = report(folder.path());
     // A busy machine may spoil the figures; then the program says so in both places.
@@ -40,10 +40,10 @@ fn the_first_quota_runs_live_in_every_mode_and_the_others_are_simulated_beside()
         rows,
         [
             live(SseMode::SseS3, None),
-            live(SseMode::SseKms, Some(60)),
-            live(SseMode::SseKmsBucketKey, Some(60)),
-            live(SseMode::KmsCached, Some(60)),
-            live(SseMode::DsseKms, Some(60)),
+            live(SseMode::SseKms, Some(30)),
+            live(SseMode::SseKmsBucketKey, Some(30)),
+            live(SseMode::KmsCached, Some(30)),
+            live(SseMode::DsseKms, Some(30)),
             live(SseMode::SseC, None),
             simulated(SseMode::SseKms),
             simulated(SseMode::SseKmsBucketKey),
