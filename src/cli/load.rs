@@ -42,14 +42,15 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
         [first, others @ ..] => (Some(*first), others.to_vec()),
     };
     scenario.kms.quota = live_quota.or(scenario.kms.quota);
+    let progress = Arc::new(Progress::default());
+    // Before there is a file to remove.
+    file::interrupts(&progress);
     let output = arguments.rendering.open()?;
     let rows: Vec<_> = simulated
         .iter()
         .flat_map(|&quota| scenario.modes.iter().map(move |&mode| (mode, Some(quota))))
         .filter(|&(mode, _)| uses_kms(mode))
         .collect();
-    let progress = Arc::new(Progress::default());
-    file::interrupts(&progress);
     let mut load = Load {
         progress: &progress,
         bar: bar(&progress),

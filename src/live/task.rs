@@ -11,7 +11,7 @@ use crate::envelope::Part;
 use crate::units::{Span, Timestamp};
 
 /// Bodies of this many bytes and more go to the pool: opened and compared where requests are released, each would hold up
-/// the next for longer than waking a worker takes, some 50 µs.
+/// the next for longer than a sleeping worker takes to wake. An estimate (docs/SOURCES.md, live).
 pub const HAND_OUT_BYTES: u64 = 128 << 10;
 
 /// A piece of work on one body.
