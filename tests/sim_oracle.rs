@@ -196,9 +196,9 @@ fn after_a_key_is_disabled_cached_keys_serve_no_longer_than_their_age() {
             .unwrap();
         let bound = disabled_at + Span::from_seconds(age);
         assert!(last > disabled_at && last <= bound, "{mode}: {last}, bound {bound}");
-        // The bound is nearly reached: keys that were fetched together are fetched anew together, an age later, so that
-        // the latest before the disabling may be some way back.
-        assert!(bound.since(last) < Span::from_millis(250), "{mode}: {last}");
+        // Keys go on serving, and for long: those that were fetched together are fetched anew together, an age later, so
+        // that the latest before the disabling may be up to half an age back, not more with arrivals this dense.
+        assert!(last.since(disabled_at).saturating_mul(2) > Span::from_seconds(age), "{mode}: {last}");
     }
 }
 
