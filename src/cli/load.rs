@@ -196,6 +196,12 @@ fn plan(scenario: &Scenario, mode: SseMode, default: bool) -> Scenario {
 fn length(scenario: &Scenario) -> u64 {
     let measured = match scenario.stop {
         Stop::Duration(duration) => duration.as_nanos(),
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_precision_loss,
+            clippy::cast_sign_loss,
+            reason = "an estimate for a bar: positive, and saturating"
+        )]
         Stop::Operations(count) => (count as f64 / scenario.arrival.mean_rate() * 1e9) as u64,
     };
     scenario.warm_up.as_nanos().saturating_add(measured)

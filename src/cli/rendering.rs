@@ -51,24 +51,25 @@ impl Arguments {
     pub(super) fn write(&self, mut output: Output, report: &Report) -> Result<(), Failure> {
         let mut bytes = Vec::new();
         match self.format {
-            Format::Text => bytes.extend_from_slice(report.to_text(self.style(&output)).as_bytes()),
+            Format::Text => bytes.extend_from_slice(report.to_text(style(&output)).as_bytes()),
             Format::Json => report.write_json(&mut bytes).map_err(Failure::new)?,
             Format::Csv => report.write_csv(&mut bytes).map_err(Failure::new)?,
         }
         output.write(&bytes)?;
         output.finish()
     }
+}
 
-    fn style(&self, output: &Output) -> Style {
-        let terminal = !output.is_file() && std::io::stdout().is_terminal();
-        if !terminal {
-            return Style::default();
-        }
-        let width = terminal_size::terminal_size().map_or(80, |(width, _)| usize::from(width.0));
-        // Source: no-color.org: any value but the empty one.
-        let colour = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-        Style { width, colour }
+fn style(output: &Output) -> Style {
+    let terminal = !output.is_file() && std::io::stdout().is_terminal();
+    if !terminal {
+        return Style::default();
     }
+    let width = terminal_size::terminal_size().map_or(80, |(width, _)| usize::from(width.0));
+    #[expect(clippy::disallowed_methods, reason = "cli reads the environment")]
+    let no_colour = std::env::var_os("NO_COLOR");
+    // Source: no-color.org: any value but the empty one.
+    Style { width, colour: no_colour.is_none_or(|value| value.is_empty()) }
 }
 
 /// What a reader must know of the modes in `scenario`.

@@ -394,13 +394,14 @@ where
             }
             // On a paused clock nothing is handed out.
             (Clock::Paused(_), _) => self.receiver.recv().ok(),
-            (clock @ Clock::Real(_), _) => match clock.sleep_before(instant) {
-                Some(sleep) => self.receiver.recv_timeout(sleep.min(NAP)).ok(),
-                None => {
+            (clock @ Clock::Real(_), _) => {
+                if let Some(sleep) = clock.sleep_before(instant) {
+                    self.receiver.recv_timeout(sleep.min(NAP)).ok()
+                } else {
                     std::hint::spin_loop();
                     None
                 }
-            },
+            }
         };
         if let Some((place, finished)) = received {
             self.finished(place, finished);

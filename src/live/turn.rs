@@ -24,6 +24,7 @@ use crate::units::{Span, Timestamp};
 use crate::workload::{Arrival, Shape};
 
 /// What a phase came to.
+#[expect(clippy::large_enum_variant, reason = "moved once; a box would be an allocation for each phase")]
 enum Did<K: Clone + Keyed> {
     /// It is over: this input, at this instant.
     Now(Running<K>, Input<K>, Timestamp),
@@ -244,7 +245,7 @@ where
         bytes: u64,
         now: Timestamp,
     ) -> Did<C::Key> {
-        let task = self.task(&mut running, phase, operation, key);
+        let task = Self::task(&mut running, phase, operation, key);
         if let Time::Paused { crypto, .. } = self.time {
             let took = crypto.of(bytes).saturating_mul(self.layers);
             let finished = perform(&self.vault, self.clock, task);
@@ -275,7 +276,6 @@ where
     }
 
     fn task(
-        &mut self,
         running: &mut Running<C::Key>,
         phase: Phase,
         operation: Operation,
@@ -321,14 +321,13 @@ where
             self.broken(error);
             return (running, Input::Broken { took });
         }
-        match plain {
-            Some(sealed) => self.store.keep(sealed),
-            None => {
-                self.run.checked += 1;
-                if running.arrival.operation == Operation::CopyObject {
-                    // Opened: now it is sealed.
-                    running.plain = std::mem::replace(&mut running.out, self.store.buffer());
-                }
+        if let Some(sealed) = plain {
+            self.store.keep(sealed);
+        } else {
+            self.run.checked += 1;
+            if running.arrival.operation == Operation::CopyObject {
+                // Opened: now it is sealed.
+                running.plain = std::mem::replace(&mut running.out, self.store.buffer());
             }
         }
         (running, Input::Completed { took })
@@ -365,7 +364,7 @@ where
                 None
             }
             (Phase::Touch, Operation::CompleteMultipartUpload) => {
-                self.complete(running, key);
+                self.complete(running, key.as_deref());
                 None
             }
             (Phase::Touch, Operation::DeleteObject) => Some(Effect { object, stored: None }),
@@ -374,15 +373,15 @@ where
     }
 
     /// Writes the manifest of an upload, and has the whole opened and compared aside.
-    fn complete(&mut self, running: &mut Running<C::Key>, key: Option<C::Key>) {
+    fn complete(&mut self, running: &mut Running<C::Key>, held: Option<&Held>) {
         let arrival = running.arrival;
         let name = name_of(&arrival, true);
         let parts = std::mem::take(&mut running.parts);
-        let manifest = match self.vault.manifest(key.as_deref(), name, &parts) {
+        let manifest = match self.vault.manifest(held, name, &parts) {
             Ok(manifest) => manifest,
             Err(error) => return self.broken(error),
         };
-        let checked = self.vault.check_upload(key.as_deref(), name, arrival.version(), &manifest, &parts);
+        let checked = self.vault.check_upload(held, name, arrival.version(), &manifest, &parts);
         match checked {
             Ok(()) => self.run.checked += 1,
             Err(error) => self.broken(error),
