@@ -454,13 +454,13 @@ fn failure() -> impl Strategy<Value = Failure> {
         Just(Failure::Invalid),
         Just(Failure::NotFound),
         Just(Failure::Transient),
-        (0..400_u64)
-            .prop_map(|nanos| Failure::Throttled { earliest: Timestamp::from_nanos(nanos) }),
+        (0..400_u64).prop_map(|nanos| Failure::Throttled { earliest: Timestamp::from_nanos(nanos) }),
     ]
 }
 
 fn op() -> impl Strategy<Value = Op> {
-    let bytes = prop_oneof![1 => Just(None), 12 => (0..5_u64).prop_map(Some), 2 => (8..=11_u64).prop_map(Some)];
+    let bytes =
+        prop_oneof![1 => Just(None), 12 => (0..5_u64).prop_map(Some), 2 => (8..=11_u64).prop_map(Some)];
     let landed = prop_oneof![3 => Just(Ok(())), 1 => failure().prop_map(Err)];
     prop_oneof![
         24 => (0..FINGERPRINTS, bytes, any::<bool>())

@@ -168,7 +168,8 @@ fn hit_beside_peers(board: &mut Board, keys: usize, name: &str, quick_name: &str
     let cache = filled(&fingerprints);
     warm(&cache, &fingerprints);
     // Room to spare, so that no peer evicts.
-    let moka = moka::sync::Cache::builder().max_capacity(keys as u64 * 2).build_with_hasher(Uniform::default());
+    let moka =
+        moka::sync::Cache::builder().max_capacity(keys as u64 * 2).build_with_hasher(Uniform::default());
     let quick = quick_cache::sync::Cache::<PeerKey, Arc<Key>, _, Uniform>::with(
         keys * 2,
         keys as u64 * 2,

@@ -102,8 +102,9 @@ fn drive(n: u64, threads: u64, call: &(impl Fn() -> bool + Sync), tick: &(impl F
 /// A `Decrypt` as `live` does it (read the blob's header, decide, unwrap), against deriving and unwrapping alone.
 fn decrypt(board: &mut Board) {
     const ACCOUNT: &str = "111122223333";
-    let arn: KeyArn =
-        "arn:aws:kms:eu-west-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab".parse().expect("an ARN");
+    let arn: KeyArn = "arn:aws:kms:eu-west-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab"
+        .parse()
+        .expect("an ARN");
     let context = EncryptionContext::of_object("bucket", "key").expect("a context");
     let principal = Principal::new(ACCOUNT, "reader", "session");
 

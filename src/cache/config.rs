@@ -148,12 +148,7 @@ impl Rules {
     ///
     /// # Panics
     /// When a key lands for which no call was sent: its age would be unknown.
-    pub(super) fn judge<K>(
-        &self,
-        fetch: &Fetch,
-        result: Result<K, Failure>,
-        now: Timestamp,
-    ) -> Verdict<K> {
+    pub(super) fn judge<K>(&self, fetch: &Fetch, result: Result<K, Failure>, now: Timestamp) -> Verdict<K> {
         let current: Stamp = fetch.generation.stamp();
         if current.is_disabled() {
             return Verdict::Fail(Failure::Disabled);

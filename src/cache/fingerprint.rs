@@ -104,8 +104,10 @@ impl Fingerprint {
         more: &[&[u8]],
     ) -> Self {
         let (requester, context) = (requester.0.bytes(), context.canonical_bytes());
-        let fields: Vec<&[u8]> =
-            [&requester[..], key.as_str().as_bytes(), &context].into_iter().chain(more.iter().copied()).collect();
+        let fields: Vec<&[u8]> = [&requester[..], key.as_str().as_bytes(), &context]
+            .into_iter()
+            .chain(more.iter().copied())
+            .collect();
         Self { digest: Digest::of(label, &fields), key: key.clone() }
     }
 

@@ -134,12 +134,17 @@ mod tests {
     fn no_stamp_comes_back_after_invalidate_disable_or_enable() {
         let generation = Generation::default();
         let mut seen = vec![generation.stamp()];
-        for change in [Generation::invalidate, Generation::disable, Generation::invalidate, Generation::enable] {
+        for change in
+            [Generation::invalidate, Generation::disable, Generation::invalidate, Generation::enable]
+        {
             change(&generation);
             assert!(!seen.contains(&generation.stamp()));
             seen.push(generation.stamp());
         }
-        assert_eq!(seen.iter().map(|s| s.is_disabled()).collect::<Vec<_>>(), [false, false, true, true, false]);
+        assert_eq!(
+            seen.iter().map(|s| s.is_disabled()).collect::<Vec<_>>(),
+            [false, false, true, true, false]
+        );
     }
 
     #[test]

@@ -50,7 +50,8 @@ impl UsageLimits {
     /// at most 1/64 of a large one.
     pub fn lease(self, stripes: usize) -> Lease {
         let parts = LEASE_PARTS.saturating_mul(stripes as u64);
-        let within = |limit: u64, most: u32| u32::try_from((limit / parts).max(1)).map_or(most, |n| n.min(most));
+        let within =
+            |limit: u64, most: u32| u32::try_from((limit / parts).max(1)).map_or(most, |n| n.min(most));
         Lease { uses: within(self.max_uses, LEASE_USES_MAX), bytes: within(self.max_bytes, u32::MAX) }
     }
 }

@@ -198,9 +198,7 @@ impl<K> Local<K> {
     }
 
     fn retire_invalidated(&mut self, now: Timestamp) {
-        self.retire_where(now, |entry| {
-            (entry.generation.stamp() != entry.stamp).then_some(End::Invalidated)
-        });
+        self.retire_where(now, |entry| (entry.generation.stamp() != entry.stamp).then_some(End::Invalidated));
     }
 }
 

@@ -127,8 +127,7 @@ pub trait Cache {
     -> Lookup<Self::Key>;
 
     /// As [`Self::try_use`], for a request that waited for a flight: counted as resumed instead of hit.
-    fn resume(&mut self, fingerprint: &Fingerprint, bytes: Option<u64>, now: Timestamp)
-    -> Lookup<Self::Key>;
+    fn resume(&mut self, fingerprint: &Fingerprint, bytes: Option<u64>, now: Timestamp) -> Lookup<Self::Key>;
 
     /// Whether `flight`, which the cache told somebody to join, has yet to land.
     fn is_flying(&self, fingerprint: &Fingerprint, flight: FlightId) -> bool;

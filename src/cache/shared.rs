@@ -237,7 +237,10 @@ impl<K: Send + Sync + 'static> Inner<K> {
         let deadline = self.rules.deadline(now);
         if counted.is_none() {
             self.front.metrics.lock().misses += 1;
-            return Lookup::Lead { ticket: Ticket::own(fingerprint, flights.own(), generation, bytes), deadline };
+            return Lookup::Lead {
+                ticket: Ticket::own(fingerprint, flights.own(), generation, bytes),
+                deadline,
+            };
         }
         let turn = flights.turn(fingerprint, now);
         let mut metrics = self.front.metrics.lock();
@@ -341,9 +344,7 @@ impl<K: Send + Sync + 'static> Inner<K> {
     }
 
     fn end_invalidated(&self, now: Timestamp) {
-        self.end_where(now, |entry| {
-            (entry.generation.stamp() != entry.stamp).then_some(End::Invalidated)
-        });
+        self.end_where(now, |entry| (entry.generation.stamp() != entry.stamp).then_some(End::Invalidated));
     }
 }
 

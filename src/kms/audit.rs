@@ -163,7 +163,8 @@ impl Event {
     }
 
     fn resources(&self) -> Value {
-        let resource = |key: &KeyArn| json!({"accountId": key.account(), "type": "AWS::KMS::Key", "ARN": key.as_str()});
+        let resource =
+            |key: &KeyArn| json!({"accountId": key.account(), "type": "AWS::KMS::Key", "ARN": key.as_str()});
         std::iter::once(&self.key).chain(&self.to).map(resource).collect()
     }
 }

@@ -364,7 +364,9 @@ mod tests {
     fn jitter_before_the_cap_piles_up_at_the_cap() {
         let share_at_cap = |policy: RetryPolicy| {
             let mut stream = stream();
-            (0..1_000).filter(|_| policy.wait(8, Failure::Throttling, None, &mut stream) == STANDARD_CAP).count()
+            (0..1_000)
+                .filter(|_| policy.wait(8, Failure::Throttling, None, &mut stream) == STANDARD_CAP)
+                .count()
         };
         // At 2⁸ s the wait is the cap with probability 1 − 20/256 = 92 %; after the cap, never.
         assert!(share_at_cap(RetryPolicy::STANDARD_2_0).abs_diff(922) < 35);
@@ -416,8 +418,7 @@ mod tests {
         for policy in [RetryPolicy::NONE, RetryPolicy::full_jitter(Span::from_millis(10), STANDARD_CAP, 5)] {
             let (mut budget, mut attempts, mut stream) =
                 (RetryBudget::new(policy), Attempts::default(), stream());
-            while let Retry::After(wait) =
-                budget.failed(&mut attempts, Failure::Transient, None, &mut stream)
+            while let Retry::After(wait) = budget.failed(&mut attempts, Failure::Transient, None, &mut stream)
             {
                 assert!(wait < policy.wait_max(attempts.retries() - 1, Failure::Transient));
             }

@@ -226,8 +226,9 @@ impl Throttled {
         AwsError {
             code: "ThrottlingException".into(),
             status: 400,
-            message: "You have exceeded the rate at which you may call KMS. Reduce the frequency of your calls."
-                .into(),
+            message:
+                "You have exceeded the rate at which you may call KMS. Reduce the frequency of your calls."
+                    .into(),
         }
     }
 
@@ -274,13 +275,13 @@ mod tests {
             assert_eq!(error.at_kms(), AwsError { code: code.into(), status, message: message.clone() });
             assert_eq!(s3, AwsError { code: format!("KMS.{code}"), status, message });
         }
-        let denied = KmsError::AccessDenied {
-            principal: "arn:x".into(),
-            action: "kms:Decrypt".into(),
-            key: key(),
-        };
+        let denied =
+            KmsError::AccessDenied { principal: "arn:x".into(), action: "kms:Decrypt".into(), key: key() };
         assert_eq!((denied.at_kms().status, denied.at_s3().status), (400, 403));
-        assert_eq!((KmsError::Internal.at_kms().status, KmsError::DependencyTimeout.at_kms().status), (500, 503));
+        assert_eq!(
+            (KmsError::Internal.at_kms().status, KmsError::DependencyTimeout.at_kms().status),
+            (500, 503)
+        );
     }
 
     #[test]

@@ -114,8 +114,7 @@ impl Lifecycle {
     /// Works the epochs out anew.
     fn replay(&mut self) {
         let mut facts = Facts { enabled: true, connected: true, has_material: !self.imports, expires: None };
-        let rotation =
-            self.own_period.map(|period| RotationStatus { period, next: self.created + period });
+        let rotation = self.own_period.map(|period| RotationStatus { period, next: self.created + period });
         let mut epoch = Epoch {
             start: self.created,
             state: Some(facts.state(None)),
@@ -246,15 +245,7 @@ mod tests {
         let gone = None;
         assert_eq!(
             states,
-            [
-                gone,
-                Some(Enabled),
-                Some(Enabled),
-                Some(PendingDeletion),
-                Some(PendingDeletion),
-                gone,
-                gone
-            ]
+            [gone, Some(Enabled), Some(Enabled), Some(PendingDeletion), Some(PendingDeletion), gone, gone]
         );
         assert_eq!((life.deletion(day(9)), life.deletion(day(10))), (None, Some(day(17))));
     }

@@ -30,8 +30,8 @@ pub use call::{Answer, Call, Connection, Granted, Operation, Reply};
 pub use error::{AwsError, KmsError, LimitedResource};
 pub use fault::Fault;
 pub use key::{
-    Change, Grantee, Key, KeyIndex, KeyKind, KeyState, MaterialId, ON_DEMAND_ROTATIONS_MAX, PENDING_DAYS, ROTATION_DAYS,
-    StoreIndex,
+    Change, Grantee, Key, KeyIndex, KeyKind, KeyState, MaterialId, ON_DEMAND_ROTATIONS_MAX, PENDING_DAYS,
+    ROTATION_DAYS, StoreIndex,
 };
 pub use lifecycle::RotationStatus;
 pub use model::{KEYS_PER_ACCOUNT_MAX, Model};

@@ -170,7 +170,11 @@ impl Pool {
                 if plain && *self.capacity.at(Timestamp::ZERO) == rate {
                     return Plan::Bucket { cost, depth };
                 }
-                Plan::VaryingBucket { cost, depth, refill: Refill::new(rate, &self.capacity, &self.background) }
+                Plan::VaryingBucket {
+                    cost,
+                    depth,
+                    refill: Refill::new(rate, &self.capacity, &self.background),
+                }
             }
         }
     }

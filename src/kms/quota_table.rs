@@ -123,7 +123,10 @@ impl Quota {
         }
         let row = fallback.ok_or_else(|| before_records(on))?;
         let note = (!known).then(|| {
-            format!("Region {region} stands in no quota table; the default of {} a second holds", row.per_second)
+            format!(
+                "Region {region} stands in no quota table; the default of {} a second holds",
+                row.per_second
+            )
         });
         Ok(row.quota(note))
     }
@@ -220,7 +223,11 @@ mod tests {
     #[test]
     fn what_is_no_region_and_days_before_the_tables_are_refused() {
         for region in ["", "London", "eu-west", "EU-WEST-2", "eu--2", "eu-west-2;", "eu-west-2\n"] {
-            assert_eq!(Quota::for_region(region, date(2026, 1, 1)).unwrap_err().field, "Region", "{region:?}");
+            assert_eq!(
+                Quota::for_region(region, date(2026, 1, 1)).unwrap_err().field,
+                "Region",
+                "{region:?}"
+            );
         }
         assert_eq!(Quota::for_region("eu-west-2", date(2017, 11, 14)).unwrap_err().field, "quota date");
         assert!(Quota::for_custom_key_store(date(2018, 1, 1)).is_err());

@@ -92,7 +92,9 @@ mod tests {
             last = clock;
             let first = refill.when(clock);
             assert!(first <= now && refill.clock(first) >= clock, "{now}: {first}");
-            assert!(first == Timestamp::ZERO || refill.clock(first - crate::units::Span::from_nanos(1)) < clock);
+            assert!(
+                first == Timestamp::ZERO || refill.clock(first - crate::units::Span::from_nanos(1)) < clock
+            );
         }
         // While the background takes everything, the clock stands.
         assert_eq!(refill.clock(Timestamp::from_seconds(2)), refill.clock(Timestamp::from_seconds(3)));

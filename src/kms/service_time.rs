@@ -29,7 +29,9 @@ pub enum ServiceTimeError {
         expected: &'static str,
     },
     /// A line of a file of samples is no duration.
-    #[error("line {line}: sample `{value}` is not valid: expected milliseconds, 0 to 3600000, one number a line")]
+    #[error(
+        "line {line}: sample `{value}` is not valid: expected milliseconds, 0 to 3600000, one number a line"
+    )]
     Sample {
         /// Counted from 1.
         line: usize,
@@ -130,7 +132,11 @@ impl ServiceTime {
             if !(0.0..=as_float(SPAN_MAX)).contains(&nanos) || samples.len() == SAMPLES_MAX {
                 return Err(wrong());
             }
-            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0 to 3.6e12, rounded")]
+            #[expect(
+                clippy::cast_possible_truncation,
+                clippy::cast_sign_loss,
+                reason = "0 to 3.6e12, rounded"
+            )]
             samples.push(Span::from_nanos(libm::round(nanos) as u64));
         }
         Self::empirical(samples)
@@ -157,7 +163,11 @@ impl ServiceTime {
                 #[expect(clippy::cast_precision_loss, reason = "53 bits fit")]
                 let p = ((u >> 11) as f64 + 0.5) / (1u64 << 53) as f64;
                 let nanos = median * libm::exp(sigma * normal::quantile(p));
-                #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "positive; saturates")]
+                #[expect(
+                    clippy::cast_possible_truncation,
+                    clippy::cast_sign_loss,
+                    reason = "positive; saturates"
+                )]
                 let drawn = Span::from_nanos(nanos as u64);
                 drawn.max(*minimum)
             }
@@ -314,10 +324,10 @@ mod tests {
     #[test]
     fn samples_give_their_own_quantiles_back() {
         let time = Preset::named("sdk-measured-2022").unwrap().service_time;
-        assert_eq!((time.quantile(0), time.quantile(1_000).as_nanos().div_ceil(1_000)), (
-            Span::from_micros(23_400),
-            79_900
-        ));
+        assert_eq!(
+            (time.quantile(0), time.quantile(1_000).as_nanos().div_ceil(1_000)),
+            (Span::from_micros(23_400), 79_900)
+        );
         assert_eq!(time.quantile(500).as_nanos().div_ceil(1_000), 27_700);
         let one = ServiceTime::empirical(vec![ms(3)]).unwrap();
         assert_eq!(one.draw(&mut Seed(0).stream("x", 0)), ms(3));
