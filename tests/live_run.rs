@@ -43,7 +43,8 @@ fn alone(operation: fn(&mut Mix), count: u64) -> Scenario {
 #[test]
 fn each_operation_makes_the_calls_of_the_table_cold_and_warm() {
     use Operation::{CompleteMultipartUpload, CreateMultipartUpload, UploadPart};
-    let single: [(Operation, fn(&mut Mix)); 7] = [
+    type Only = fn(&mut Mix);
+    let single: [(Operation, Only); 7] = [
         (Operation::PutObject, |mix| mix.put_object = 1.0),
         (Operation::GetObject, |mix| mix.get_object = 1.0),
         (Operation::GetObjectRange, |mix| mix.get_object_range = 1.0),
@@ -173,6 +174,7 @@ fn an_interrupted_run_ends_early_and_its_rows_are_whole() {
     scenario.stop = Stop::Duration(Span::from_seconds(600));
     scenario.mix.multipart_upload = 0.0;
     let (mut ledger, progress) = (Ledger::default(), Progress::default());
+    #[expect(clippy::disallowed_methods, reason = "somebody must interrupt it meanwhile")]
     let run = std::thread::scope(|scope| {
         scope.spawn(|| {
             while progress.ended.load(Ordering::Relaxed) < 100 {

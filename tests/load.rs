@@ -29,7 +29,7 @@ fn the_first_quota_runs_live_in_every_mode_and_the_others_are_simulated_beside()
     let ended = load(folder.path(), &arguments).output().unwrap();
     let report = report(folder.path());
     // A busy machine may spoil the figures; then the program says so in both places.
-    let code = if report.valid { 0 } else { 1 };
+    let code = i32::from(!report.valid);
     assert_eq!(ended.status.code(), Some(code), "{}", String::from_utf8_lossy(&ended.stderr));
     assert_eq!(report.valid, report.invalid_reason.is_none());
     assert!(ended.stdout.is_empty());

@@ -185,7 +185,7 @@ where
             Phase::Seal | Phase::Open => self.crypto(running, phase, operation, key, bytes, now),
             Phase::Read | Phase::Write | Phase::Touch => {
                 let start = self.clock.now();
-                let effect = self.effect(phase, operation, key, &mut running);
+                let effect = self.effect(phase, operation, key.as_ref(), &mut running);
                 let stalled = self.stalls.wait(now);
                 let (took, at) = match self.time {
                     Time::Paused { store, .. } => {
@@ -338,12 +338,12 @@ where
         &mut self,
         phase: Phase,
         operation: Operation,
-        key: Option<C::Key>,
+        key: Option<&C::Key>,
         running: &mut Running<C::Key>,
     ) -> Option<Effect> {
         let arrival = running.arrival;
         let object = arrival.object;
-        let handle = key.as_ref().map_or(KeyHandle(0), Keyed::handle);
+        let handle = key.map_or(KeyHandle(0), Keyed::handle);
         match (phase, operation) {
             (Phase::Write, Operation::PutObject) => {
                 let sealed = std::mem::take(&mut running.out);
@@ -364,7 +364,7 @@ where
                 None
             }
             (Phase::Touch, Operation::CompleteMultipartUpload) => {
-                self.complete(running, key.as_deref());
+                self.complete(running, key.map(Deref::deref));
                 None
             }
             (Phase::Touch, Operation::DeleteObject) => Some(Effect { object, stored: None }),
