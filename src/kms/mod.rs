@@ -1,7 +1,7 @@
 //! AWS KMS as S3 and client libraries meet it, as a function of time: keys, quota, service time, faults, audit.
 //!
-//! [`Model`](crate::kms::Model) decides: who may, which material, admitted or throttled, and when the reply
-//! comes. It knows no key bytes and no clock. [`Keyring`](crate::kms::Keyring) wraps and unwraps with real keys and
+//! [`Model`] decides: who may, which material, admitted or throttled, and when the reply
+//! comes. It knows no key bytes and no clock. [`Keyring`] wraps and unwraps with real keys and
 //! decides nothing.
 //!
 //! ```

@@ -1,8 +1,8 @@
 //! Recorder, summary and rendering: what a run says.
 //!
-//! A driver gives each worker a [`Recorder`](crate::report::Recorder), hands it every
+//! A driver gives each worker a [`Recorder`], hands it every
 //! [`Outcome`](crate::request::Outcome) and [`KmsCall`](crate::request::KmsCall), merges them and makes a
-//! [`Summary`](crate::report::Summary). Several summaries are a [`Report`](crate::report::Report), which renders as
+//! [`Summary`]. Several summaries are a [`Report`], which renders as
 //! text, JSON, CSV and interval logs. Everything renders to a writer or a `String`; nothing here prints, decides or
 //! reads a clock.
 

@@ -1,9 +1,9 @@
 //! What arrives, when, and on which objects: scenario files, the schedule, the population, bodies, traces.
 //!
-//! A [`Scenario`](crate::workload::Scenario) is data, read from TOML with the place of every mistake.
-//! [`Arrivals`](crate::workload::Arrivals) turns it into a schedule that is fixed before the run: due times do not know of
-//! responses. [`Population`](crate::workload::Population) says how the objects came to be that exist at the start.
-//! [`log`](crate::workload::log) reads arrivals from files instead.
+//! A [`Scenario`] is data, read from TOML with the place of every mistake.
+//! [`Arrivals`] turns it into a schedule that is fixed before the run: due times do not know of
+//! responses. [`Population`] says how the objects came to be that exist at the start.
+//! [`log`] reads arrivals from files instead.
 //!
 //! Nothing here opens a file or reads a clock; logarithms and powers come from `libm`, so that a seed gives the same bytes
 //! on every machine.
