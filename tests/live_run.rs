@@ -119,6 +119,7 @@ fn what_is_read_is_what_was_written_in_every_mode_whole_in_part_copied_and_in_pa
             + succeeded(Operation::CreateMultipartUpload);
         assert!(read > 100, "{mode}: {read}");
         assert_eq!(run.checked, read, "{mode}: each was opened and compared");
+        assert!(run.copies > 10, "{mode}: {} copies", run.copies);
         assert_eq!(run.requests, ledger.outcomes.len() as u64, "{mode}: each request ends once");
     }
 }

@@ -10,7 +10,7 @@ use super::clock::{Clock, Time};
 use super::error::{LiveError, WorkError};
 use super::store::{Buffers, Store, Stored};
 use super::task::{Finished, HAND_OUT_BYTES};
-use super::vault::{Held, Name, Vault};
+use super::vault::{Held, Kind, Name, Vault};
 use crate::cache::{self, Cache, Failure, Metrics, Off, Shared};
 use crate::envelope::WrappedKey;
 use crate::kms::{BlobHeader, Granted};
@@ -92,6 +92,8 @@ pub struct Run {
     pub noise: Percentiles,
     /// Bodies that were opened and compared with what had been written.
     pub checked: u64,
+    /// Copies that were left at the end and opened and compared then.
+    pub copies: u64,
     /// Pieces of work that failed, and the first failure: with KMS and store in memory there should be none.
     pub broken: u64,
     /// The first of them.
@@ -198,6 +200,7 @@ where
             cache: Metrics::default(),
             noise,
             checked: 0,
+            copies: 0,
             broken: 0,
             first_broken: None,
             note: None,
@@ -362,8 +365,22 @@ where
         self.run.abandoned = self.running.len() as u64;
         self.run.cache = self.core.metrics();
         (self.run.quota_per_s, self.run.note) = (self.kms.quota_per_s, self.kms.note.take());
+        self.check_copies();
         self.store.recycle(buffers);
         self.run
+    }
+
+    /// Opens the copies, which nobody read during the run, with keys that KMS opens anew.
+    fn check_copies(&mut self) {
+        let copies: Vec<Arc<Stored>> = self.store.copies.values().cloned().collect();
+        for copy in copies {
+            let (bucket, kms_key) = (self.placement.bucket(copy.object), self.placement.kms_key(copy.object));
+            let name = Name { bucket, kms_key, object: copy.object, kind: Kind::Copy };
+            match self.vault.check_stored(&copy, name) {
+                Ok(()) => self.run.copies += 1,
+                Err(error) => self.broken(error),
+            }
+        }
     }
 
     fn prepare(&mut self, arrival: Option<Arrival>) -> Option<Next> {

@@ -9,6 +9,11 @@
 //! decisions of `sim` (`tests/live_twin.rs`), with real keys and bodies all the same.
 //!
 //! **What is deliberately absent.** No decision of `pipeline`; no tokio, whose timers tick at 1 ms (docs/adr/0016).
+//!
+//! [`HAND_OUT_BYTES`]: crate::live::HAND_OUT_BYTES
+//! [`SPIN_AHEAD`]: crate::live::SPIN_AHEAD
+//! [`Time`]: crate::live::Time
+//! [`run`]: crate::live::run
 
 mod clock;
 mod error;

@@ -4,6 +4,7 @@ use std::ops::Deref;
 use std::sync::Arc;
 
 use super::error::WorkError;
+use super::store::Stored;
 use crate::cache::Lent;
 use crate::envelope::{
     Backend, ByteRange, CustomerKey, DataKey, EncryptionContext, Header, Identity, KeyArn, Keys, Manifest,
@@ -233,6 +234,18 @@ impl Vault {
             offset += plain.len() as u64;
         }
         Ok(())
+    }
+
+    /// Opens a stored object with nothing but what stands in it, and compares it.
+    pub(super) fn check_stored(&self, stored: &Stored, name: Name) -> Result<(), WorkError> {
+        let held = match Self::wrapped(&stored.sealed) {
+            Ok(wrapped) => Some(self.decrypt(stored.handle, &wrapped, name)?),
+            Err(WorkError::NoKey) => None,
+            Err(error) => return Err(error),
+        };
+        let mut plain = Vec::new();
+        self.open(held.as_ref(), name, &stored.sealed, &mut plain)?;
+        self.check(stored.object, stored.version, 0, &plain)
     }
 
     /// Whether `plain` is the body of `object` in `version` from `offset` on.
