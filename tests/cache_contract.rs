@@ -121,7 +121,7 @@ both! {
         }
     }
 
-    fn a_principal_without_permission_never_rides_on_anothers_key(make) {
+    fn a_principal_without_permission_never_rides_on_the_key_of_another(make) {
         let mut cache = make(config(limits(1_000, 1_000, u64::MAX)));
         let context = EncryptionContext::of_bucket("b").unwrap();
         let of = |partition: &str, principal: [&str; 3], context: &EncryptionContext| {
