@@ -198,10 +198,10 @@ impl Event {
                 }
             }
             Parameters::Change(Change::ScheduleDeletion { days }) => {
-                put("pendingWindowInDays", (*days).into())
+                put("pendingWindowInDays", (*days).into());
             }
             Parameters::Change(Change::EnableRotation { days }) => {
-                put("rotationPeriodInDays", (*days).into())
+                put("rotationPeriodInDays", (*days).into());
             }
             Parameters::Create { origin, .. } => {
                 put("keySpec", ALGORITHM.into());
