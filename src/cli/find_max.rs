@@ -48,7 +48,8 @@ pub(super) fn search<R>(
         let mut missed: Vec<String> = objectives.missed(&summary).iter().map(ToString::to_string).collect();
         missed.extend(spoiled.map(|reason| format!("this machine does not hold the rate ({reason})")));
         let holds = missed.is_empty();
-        probes.push(Probe { rate_per_s: rate, p99_ns: summary.response_time_ns.p99, missed });
+        let requests = summary.offered;
+        probes.push(Probe { rate_per_s: rate, requests, p99_ns: summary.response_time_ns.p99, missed });
         // What holds is met at rising rates, what fails at falling ones: the last of each is the answer.
         *(if holds { &mut best.holds } else { &mut best.fails }) = Some((summary, run));
         Ok(Some(holds))
@@ -85,15 +86,15 @@ struct Best<R> {
     fails: Option<(Summary, R)>,
 }
 
-/// Doubles from `start` while it holds; where it does not, begins at the lowest rate. Then halves, on a logarithmic scale,
-/// until what holds and what does not are `resolution` apart. `holds` gives none to end early.
+/// Doubles from `start` while it holds, or halves it until it does. Then halves what is left, on a logarithmic scale, until what holds and what does not are `resolution` apart. `holds` gives none to end early.
 fn bisect(
     start: f64,
     resolution: f64,
     mut holds: impl FnMut(f64) -> Result<Option<bool>, Failure>,
 ) -> Result<Bracket, Failure> {
     let start = rounded(start);
-    let (floor, ceiling) = (rounded(start / REACH), start * REACH);
+    // A little beyond, for what rounding to three digits takes away.
+    let (floor, ceiling) = (start / REACH * 0.95, start * REACH * 1.05);
     let mut bracket = Bracket { holds: None, fails: None, ended: false };
     let mut rate = start;
     loop {
@@ -111,7 +112,7 @@ fn bisect(
                 middle
             }
             (Some(low), None) if low * 2.0 <= ceiling => rounded(low * 2.0),
-            (None, Some(high)) if high > floor => floor,
+            (None, Some(high)) if high / 2.0 >= floor => rounded(high / 2.0),
             _ => break,
         };
     }
@@ -149,8 +150,8 @@ mod tests {
                 assert!(holds <= limit && limit < fails, "{start}, {limit}: {bracket:?}");
                 assert!(fails <= holds * 1.011, "{start}, {limit}: {bracket:?}");
                 assert!(rates.contains(&holds) && rates.contains(&fails), "both were tried");
-                // 7 doublings, then log2(ln 128 ÷ ln 1.01) halvings.
-                assert!(rates.len() <= 17, "{} rates", rates.len());
+                // 7 doublings or halvings of the rate, then log2(ln 2 ÷ ln 1.01) of what is left.
+                assert!(rates.len() <= 15, "{} rates", rates.len());
             }
         }
     }
@@ -160,7 +161,7 @@ mod tests {
         let (bracket, rates) = tried(100.0, f64::INFINITY);
         assert_eq!((bracket.holds, bracket.fails, rates.len()), (Some(12_800.0), None, 8));
         let (bracket, rates) = tried(100.0, 0.0);
-        assert_eq!((bracket.holds, bracket.fails, rates.len()), (None, Some(0.781), 2));
+        assert_eq!((bracket.holds, bracket.fails, rates.len()), (None, Some(0.784), 8));
     }
 
     #[test]

@@ -52,6 +52,8 @@ pub struct Search {
 pub struct Probe {
     /// The rate.
     pub rate_per_s: f64,
+    /// Requests offered in its measured part: how much its figures rest on.
+    pub requests: u64,
     /// 99th percentile of the response time, over all that started.
     pub p99_ns: u64,
     /// What it missed; empty when it kept all objectives.
@@ -102,16 +104,23 @@ pub(super) fn write(out: &mut String, searches: &[Search], style: Style) {
     for search in searches {
         wrapped(out, &search.sentence(), "• ", style, Tone::Strong);
     }
-    let head = "\nTried, in this order\nmode                run     quota  requests/s          p99  missed\n";
+    let head = "\nTried, in this order\nmode                run     quota  requests/s  requests          p99  missed\n";
     out.push_str(&style.paint(head, Tone::Strong));
     for search in searches {
         let kind = if search.kind == Kind::Live { "live" } else { "sim" };
         let quota = search.quota_per_s.map_or_else(|| NONE.into(), count);
         for probe in &search.probes {
             let (per_s, p99) = (rate(probe.rate_per_s), figure::time(probe.p99_ns));
-            let missed = if probe.missed.is_empty() { NONE.into() } else { probe.missed.join(", ") };
-            let line =
-                format!("{:<18}  {kind:<4}  {quota:>7}  {per_s:>10}  {p99:>11}  ", search.mode.as_str());
+            let requests = count(probe.requests);
+            let missed = match &probe.missed[..] {
+                [] => NONE.into(),
+                [only] => only.clone(),
+                [first, others @ ..] => format!("{first} (+{})", others.len()),
+            };
+            let line = format!(
+                "{:<18}  {kind:<4}  {quota:>7}  {per_s:>10}  {requests:>8}  {p99:>11}  ",
+                search.mode.as_str()
+            );
             let room = style.width().saturating_sub(figure::cells(&line));
             let missed = figure::name(&missed, room);
             let tone = if probe.missed.is_empty() { Tone::Plain } else { Tone::Alarm };
