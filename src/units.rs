@@ -3,8 +3,10 @@
 use std::fmt;
 use std::iter::Sum;
 use std::ops::{Add, Sub};
+use std::str::FromStr;
 use std::time::Duration;
 
+use jiff::{Span as CalendarSpan, SpanRelativeTo};
 use rand_core::SeedableRng;
 use rand_xoshiro::Xoshiro256PlusPlus;
 use rust_decimal::{Decimal, RoundingStrategy};
@@ -148,6 +150,25 @@ impl From<Duration> for Span {
 impl From<Span> for Duration {
     fn from(span: Span) -> Self {
         Self::from_nanos(span.0)
+    }
+}
+
+/// A text that is no length of time.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is no length of time: expected one such as 250ms, 5s, 1h30m or 30d")]
+pub struct SpanError(String);
+
+impl FromStr for Span {
+    type Err = SpanError;
+
+    /// `5s`, `1h30m`, `1.5ms`, `30d`, `PT5S`; a day is 24 hours. Neither negative nor above 584 years.
+    fn from_str(text: &str) -> Result<Self, SpanError> {
+        let nanos = || {
+            let parsed: CalendarSpan = text.trim().parse().ok()?;
+            let length = parsed.to_duration(SpanRelativeTo::days_are_24_hours()).ok()?;
+            u64::try_from(length.as_nanos()).ok()
+        };
+        nanos().map(Self).ok_or_else(|| SpanError(text.chars().take(40).collect()))
     }
 }
 

@@ -48,7 +48,8 @@ pub struct Finding {
 }
 
 impl Report {
-    /// At most three findings, the most important first. Rules that find nothing to say give way to later ones.
+    /// At most three findings, the most important first. Rules that find nothing to say give way to later ones. A report on
+    /// searches says what they found instead: its runs are at rates of their own and do not compare.
     pub fn findings(&self) -> Vec<Finding> {
         let rules: [(Rule, Say); 6] = [
             (Rule::Invalid, invalid),
@@ -58,7 +59,9 @@ impl Report {
             (Rule::Change, change),
             (Rule::Concentration, concentration),
         ];
-        let said = rules.into_iter().filter_map(|(rule, say)| Some(Finding { rule, sentence: say(self)? }));
+        let ruled = if self.searches.is_empty() { &rules[..] } else { &rules[..1] };
+        let said =
+            ruled.iter().copied().filter_map(|(rule, say)| Some(Finding { rule, sentence: say(self)? }));
         said.take(FINDINGS_MAX).collect()
     }
 }

@@ -35,7 +35,7 @@ impl Default for Style {
 
 /// What a piece of text is, for its colour.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Tone {
+pub(super) enum Tone {
     Alarm,
     Faint,
     Plain,
@@ -43,11 +43,11 @@ enum Tone {
 }
 
 impl Style {
-    fn width(self) -> usize {
+    pub(super) fn width(self) -> usize {
         self.width.max(WIDTH_MIN)
     }
 
-    fn paint(self, text: &str, tone: Tone) -> String {
+    pub(super) fn paint(self, text: &str, tone: Tone) -> String {
         let ansi = match tone {
             _ if !self.colour => return text.into(),
             Tone::Plain => return text.into(),
@@ -64,6 +64,7 @@ impl Report {
     pub fn to_text(&self, style: Style) -> String {
         let mut out = String::new();
         self.prose(&mut out, style);
+        super::search::write(&mut out, &self.searches, style);
         if self.runs.is_empty() {
             out.push_str("No run was made.\n\n");
         } else {
@@ -394,7 +395,7 @@ fn top(list: &[Share]) -> Vec<Share> {
 }
 
 /// Writes `text` in lines that fit, each after the first indented by the width of `lead`.
-fn wrapped(out: &mut String, text: &str, lead: &str, style: Style, tone: Tone) {
+pub(super) fn wrapped(out: &mut String, text: &str, lead: &str, style: Style, tone: Tone) {
     let room = style.width().min(PROSE_MAX) - cells(lead);
     let mut lines: Vec<String> = vec![String::new()];
     for word in text.split_whitespace() {
