@@ -10,8 +10,8 @@ use s3seal::rig;
 use s3seal::units::Span;
 use s3seal::workload::Scenario;
 
-use super::Failure;
 use super::file::{Output, refuse_existing};
+use super::{Failure, pricing};
 
 #[derive(Debug, Default, Args)]
 #[group(skip)]
@@ -25,6 +25,8 @@ pub(super) struct Arguments {
     /// Replace an existing file
     #[arg(long)]
     force: bool,
+    #[command(flatten)]
+    pub(super) pricing: pricing::OfRun,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
