@@ -51,6 +51,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let output = arguments.rendering.open()?;
     let work = arguments.workload.work(live_quota)?;
     let scenario = work.source.scenario();
+    let pricing = arguments.rendering.pricing.pricing(scenario)?;
     let rows: Vec<_> = simulated
         .iter()
         .flat_map(|&quota| scenario.modes.iter().map(move |&mode| (mode, Some(quota))))
@@ -101,6 +102,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     report.machine = machine::description();
     report.notes = notes;
     report.searches = searches;
+    report.price(&pricing).map_err(Failure::new)?;
     let invalid = (!reasons.is_empty()).then(|| reasons.join("; "));
     if let Some(reason) = &invalid {
         report.invalidate(reason.clone());

@@ -10,9 +10,9 @@ use s3seal::rig;
 use s3seal::units::Span;
 use s3seal::workload::Scenario;
 
-use super::Failure;
 use super::file::Output;
 use super::sim::Recorded;
+use super::{Failure, pricing};
 
 #[derive(Debug, Default, Args)]
 #[group(skip)]
@@ -29,6 +29,8 @@ pub(super) struct Arguments {
     /// Replace an existing file
     #[arg(long)]
     force: bool,
+    #[command(flatten)]
+    pub(super) pricing: pricing::OfRun,
 }
 
 /// Where a report goes.

@@ -27,6 +27,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let output = arguments.rendering.open()?;
     let work = arguments.workload.work(None)?;
     let scenario = work.source.scenario();
+    let pricing = arguments.rendering.pricing.pricing(scenario)?;
     let rows: Vec<_> = scenario
         .modes
         .iter()
@@ -39,6 +40,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     report.notes.extend(work.notes);
     report.notes.append(&mut simulated.notes);
     report.searches = simulated.searches;
+    report.price(&pricing).map_err(Failure::new)?;
     arguments.rendering.write(output, &report, &simulated.recorded)
 }
 

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::Args;
+use s3seal::cost::Region;
 use s3seal::pipeline;
 use s3seal::report::Objectives;
 use s3seal::request::{Operation, SseMode};
@@ -28,6 +29,9 @@ pub(super) struct Arguments {
     /// Requests per second, in the long run
     #[arg(long, value_name = "PER_SECOND", allow_negative_numbers = true)]
     rate: Option<f64>,
+    /// The AWS Region: its KMS quota, where --quota gives none, and its prices
+    #[arg(long, value_name = "REGION")]
+    region: Option<Region>,
     /// KMS calls per second; several, as in 5500,10000, are run side by side
     #[arg(long, value_name = "PER_SECOND", value_delimiter = ',')]
     pub(super) quota: Vec<u64>,
@@ -122,6 +126,9 @@ impl Arguments {
         }
         let stop = self.duration.map(Stop::Duration).or(self.operations.map(Stop::Operations));
         scenario.stop = stop.unwrap_or(scenario.stop);
+        if let Some(region) = self.region {
+            scenario.kms.region = region.to_string();
+        }
         scenario.warm_up = self.warm_up.unwrap_or(scenario.warm_up);
         scenario.seed = self.seed.unwrap_or(scenario.seed);
         if !self.modes.is_empty() {
