@@ -1,4 +1,5 @@
 //! Tells the program which commit it is built from, where there is one.
+#![allow(clippy::print_stdout, reason = "a build script talks to cargo this way")]
 
 use std::path::Path;
 use std::process::Command;

@@ -147,6 +147,7 @@ const SMALL: &str = "time,op,bucket,key,size,principal\n\
 
 #[test]
 fn names_sizes_operations_and_times_are_those_of_the_trace() {
+    use Operation::{DeleteObject, GetObject, PutObject};
     let source = replay(SMALL, &Scenario::default(), ReplayOptions::default());
     let scenario = source.scenario();
     assert_eq!((scenario.objects.count, scenario.layout.buckets, scenario.principals.count()), (3, 2, 2));
@@ -158,7 +159,6 @@ fn names_sizes_operations_and_times_are_those_of_the_trace() {
         .iter()
         .map(|row| (row.due.as_nanos() / 1_000_000, row.operation, row.bytes, row.bucket, row.ending))
         .collect();
-    use Operation::{DeleteObject, GetObject, PutObject};
     assert_eq!(
         found,
         [

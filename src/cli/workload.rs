@@ -33,19 +33,19 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "REGION")]
     region: Option<Region>,
     /// KMS calls per second; several, as in 5500,10000, are run side by side
-    #[arg(long, value_name = "PER_SECOND", value_delimiter = ',')]
+    #[arg(long, value_name = "PER_SECOND", value_delimiter = ',', allow_negative_numbers = true)]
     pub(super) quota: Vec<u64>,
     /// How long requests arrive in the measured part
-    #[arg(long, value_name = "TIME", value_parser = time)]
+    #[arg(long, value_name = "TIME", value_parser = time, allow_hyphen_values = true)]
     pub(super) duration: Option<Span>,
     /// How many requests arrive in the measured part, instead
-    #[arg(long, value_name = "COUNT", conflicts_with = "duration")]
+    #[arg(long, value_name = "COUNT", conflicts_with = "duration", allow_negative_numbers = true)]
     operations: Option<u64>,
     /// How long they arrive before it
-    #[arg(long, value_name = "TIME", value_parser = time)]
+    #[arg(long, value_name = "TIME", value_parser = time, allow_hyphen_values = true)]
     pub(super) warm_up: Option<Span>,
     /// The number from which every random choice follows
-    #[arg(long)]
+    #[arg(long, allow_negative_numbers = true)]
     seed: Option<u64>,
     /// SSE modes, as in sse-s3,sse-kms
     #[arg(long, value_name = "MODES", value_delimiter = ',')]

@@ -269,7 +269,7 @@ fn nearest(word: &str) -> Option<&'static str> {
     let likeness = |known: &str| strsim::jaro_winkler(&word.to_lowercase(), known);
     let words = Quantity::ALL.map(Quantity::as_str);
     let best = words.into_iter().max_by(|a, b| likeness(a).total_cmp(&likeness(b)))?;
-    // As in scenario files: `faild` is meant, `colour` is not.
+    // As in scenario files: `fails` is meant, `colour` is not.
     (likeness(best) >= 0.75).then_some(best)
 }
 
@@ -344,8 +344,8 @@ mod tests {
         assert_eq!(error(""), "expected at least one objective, such as p99<50ms or failed<0.1%");
         assert!(error("p99").starts_with("`p99` is no objective"));
         assert_eq!(
-            error("faild<1%"),
-            "unknown quantity `faild` (did you mean `failed`?): expected p50, p90, p99, p999, max, failed, throttled \
+            error("fails<1%"),
+            "unknown quantity `fails` (did you mean `failed`?): expected p50, p90, p99, p999, max, failed, throttled \
              or dropped"
         );
         assert!(error("colour<1%").starts_with("unknown quantity `colour`: expected"));

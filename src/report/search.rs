@@ -104,30 +104,19 @@ pub(super) fn write(out: &mut String, searches: &[Search], style: Style) {
     for search in searches {
         wrapped(out, &search.sentence(), "• ", style, Tone::Strong);
     }
-    let head = "\nTried, in this order\nmode                run     quota  requests/s  requests          p99  missed\n";
-    out.push_str(&style.paint(head, Tone::Strong));
+    out.push_str(&style.paint("\nTried, in this order\n", Tone::Strong));
     for search in searches {
-        let kind = if search.kind == Kind::Live { "live" } else { "sim" };
-        let quota = search.quota_per_s.map_or_else(|| NONE.into(), count);
+        let _ = writeln!(out, "{}", search.title());
+        let head = "  requests/s  requests          p99  missed";
+        let _ = writeln!(out, "{}", style.paint(head, Tone::Faint));
         for probe in &search.probes {
             let (per_s, p99) = (rate(probe.rate_per_s), figure::time(probe.p99_ns));
-            let requests = count(probe.requests);
-            let missed = match &probe.missed[..] {
-                [] => NONE.into(),
-                [only] => only.clone(),
-                [first, others @ ..] => format!("{first} (+{})", others.len()),
-            };
-            let line = format!(
-                "{:<18}  {kind:<4}  {quota:>7}  {per_s:>10}  {requests:>8}  {p99:>11}  ",
-                search.mode.as_str()
-            );
-            let room = style.width().saturating_sub(figure::cells(&line));
-            let missed = figure::name(&missed, room);
+            let line = format!("  {per_s:>10}  {:>8}  {p99:>11}  ", count(probe.requests));
+            let missed = if probe.missed.is_empty() { NONE.into() } else { probe.missed.join(", ") };
+            let missed = figure::name(&missed, style.width().saturating_sub(figure::cells(&line)));
             let tone = if probe.missed.is_empty() { Tone::Plain } else { Tone::Alarm };
             let _ = writeln!(out, "{line}{}", style.paint(&missed, tone));
         }
     }
-    out.push_str(
-        "\nThe runs at these rates: the highest that keeps the objectives, or the lowest tried.\n\n",
-    );
+    out.push_str("\nThe runs below are those at the highest rate that keeps the objectives, or at the lowest tried.\n\n");
 }

@@ -84,11 +84,14 @@ impl Report {
     }
 
     fn prose(&self, out: &mut String, style: Style) {
-        for finding in self.findings() {
+        let findings = self.findings();
+        for finding in &findings {
             let tone = if finding.rule == super::Rule::Invalid { Tone::Alarm } else { Tone::Strong };
             wrapped(out, &finding.sentence, "• ", style, tone);
         }
-        out.push('\n');
+        if !findings.is_empty() {
+            out.push('\n');
+        }
     }
 
     fn foot(&self, out: &mut String, style: Style) {

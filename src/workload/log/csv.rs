@@ -390,8 +390,14 @@ impl Places {
                 }
             }),
         };
-        let optional =
-            |column: &Option<Column>, field| column.as_ref().map(|column| place(column, field)).transpose();
+        // A field under its own name may be missing, unless the header has a name that looks as if it were meant.
+        let optional = |column: &Option<Column>, field: &'static str| match column {
+            None => Ok(None),
+            Some(column) => match place(column, field) {
+                Err(LogError::Column { nearest: None, column, .. }) if &*column == field => Ok(None),
+                found => found.map(Some),
+            },
+        };
         Ok(Self {
             time: place(&columns.time, "time")?,
             op: place(&columns.op, "op")?,
