@@ -6,7 +6,7 @@ mod cache_world;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
 use std::sync::{Barrier, Mutex};
-use std::thread::yield_now;
+use std::thread::{panicking, yield_now};
 
 use cache_world::*;
 use rand_core::Rng;
@@ -90,7 +90,20 @@ struct Stampede<'a, D> {
     asked: AtomicU64,
     replies: AtomicU64,
     happened: AtomicBool,
+    /// A thread has panicked: nobody waits for it.
+    broken: AtomicBool,
     tally: Tally,
+}
+
+/// Tells the other threads of a panic, so that a test that fails ends.
+struct Alarm<'a>(&'a AtomicBool);
+
+impl Drop for Alarm<'_> {
+    fn drop(&mut self) {
+        if panicking() {
+            self.0.store(true, SeqCst);
+        }
+    }
 }
 
 impl<D: Door> Stampede<'_, D> {
@@ -165,7 +178,8 @@ impl<D: Door> Stampede<'_, D> {
     }
 
     fn serve(&self) {
-        loop {
+        let _alarm = Alarm(&self.broken);
+        while !self.broken.load(SeqCst) {
             let ready = self.asked.load(SeqCst) >= self.course.asked_before;
             let ticket = if ready { self.kms.lock().unwrap().pop_front() } else { None };
             match ticket {
@@ -178,6 +192,7 @@ impl<D: Door> Stampede<'_, D> {
 
     fn reply(&self, ticket: Ticket) {
         let reply = self.replies.fetch_add(1, SeqCst);
+        assert!(reply < 4 * CALLERS, "callers fetch in a circle");
         if reply == 0 {
             match self.course.happens {
                 Happens::Nothing | Happens::Failure => {}
@@ -186,7 +201,7 @@ impl<D: Door> Stampede<'_, D> {
             }
             self.happened.store(true, SeqCst);
         }
-        while !self.happened.load(SeqCst) {
+        while !self.happened.load(SeqCst) && !self.broken.load(SeqCst) {
             yield_now();
         }
         let result =
@@ -226,6 +241,7 @@ fn stampede(door: &impl Door, course: Course) -> Outcome {
         asked: AtomicU64::new(0),
         replies: AtomicU64::new(0),
         happened: AtomicBool::new(false),
+        broken: AtomicBool::new(false),
         tally: Tally::default(),
     };
     let barrier = Barrier::new(usize::try_from(THREADS).unwrap() + 1);
@@ -233,6 +249,7 @@ fn stampede(door: &impl Door, course: Course) -> Outcome {
         let (run, barrier) = (&run, &barrier);
         for thread in 0..THREADS {
             scope.spawn(move || {
+                let _alarm = Alarm(&run.broken);
                 barrier.wait();
                 (thread..CALLERS)
                     .step_by(usize::try_from(THREADS).unwrap())
@@ -248,7 +265,7 @@ fn stampede(door: &impl Door, course: Course) -> Outcome {
             barrier.wait();
             for _ in 0..CALLERS {
                 let (caller, draw) = (random.next_u64() % CALLERS, random.next_u64());
-                if course.cancelled_per_mille == 1_000 || draw % 1_000 < course.cancelled_per_mille {
+                if draw % 1_000 < course.cancelled_per_mille {
                     run.cancel(caller);
                 }
                 if draw % 64 == 0 {
