@@ -253,7 +253,9 @@ impl Counted {
                 None => sums.push((item, count)),
             }
         }
-        sums.iter_mut().for_each(|(_, sum)| *sum = to(*sum));
+        for (_, sum) in &mut sums {
+            *sum = to(*sum);
+        }
         Self { requests: sums, kms_requests: to(self.kms_requests), dsse_bytes: to(self.dsse_bytes) }
     }
 
@@ -364,7 +366,7 @@ impl Cost {
 /// is, rounded, less what those before it got.
 fn shares(list: &[Share], charge: Option<Usd>, by_the_month: impl Fn(u64) -> u64) -> Vec<CostShare> {
     let all: u128 = list.iter().map(|share| u128::from(share.billed)).sum();
-    let cents = charge.map(|charge| charge.cents());
+    let cents = charge.map(Usd::cents);
     let (mut sum, mut given) = (0_u128, 0_i64);
     let mut share = |share: &Share| {
         sum += u128::from(share.billed);
