@@ -118,5 +118,9 @@ pub(super) fn write(out: &mut String, searches: &[Search], style: Style) {
             let _ = writeln!(out, "{line}{}", style.paint(&missed, tone));
         }
     }
-    out.push_str("\nThe runs below are those at the highest rate that keeps the objectives, or at the lowest tried.\n\n");
+    out.push('\n');
+    let which =
+        "The runs below are those at the highest rate that keeps the objectives, or at the lowest tried.";
+    wrapped(out, which, "", style, Tone::Faint);
+    out.push('\n');
 }
