@@ -1,5 +1,4 @@
 //! libcachesim, where a Python on PATH has it (`pip install libcachesim`): a process that runs a trace when it is told to.
-#![expect(clippy::disallowed_methods, reason = "a benchmark starts its peer and writes its trace")]
 
 use std::io::{BufRead, BufReader, BufWriter, Write};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};

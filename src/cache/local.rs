@@ -93,19 +93,23 @@ impl<K> Local<K> {
         }
     }
 
+    #[inline]
     fn entry(&self, place: u32) -> &Entry<K> {
         self.entries[place as usize].as_ref().expect("a listed place is taken")
     }
 
+    #[inline]
     fn entry_mut(&mut self, place: u32) -> &mut Entry<K> {
         self.entries[place as usize].as_mut().expect("a listed place is taken")
     }
 
+    #[inline]
     fn place(&self, digest: Digest) -> Option<u32> {
         self.places.find(digest.place(), |&place| self.entry(place).digest == digest).copied()
     }
 
     /// Takes an entry out of the order of use.
+    #[inline]
     fn unlink(&mut self, place: u32) {
         let Entry { newer, older, .. } = *self.entry(place);
         match newer {
@@ -119,6 +123,7 @@ impl<K> Local<K> {
     }
 
     /// Puts an entry first in the order of use.
+    #[inline]
     fn link(&mut self, place: u32) {
         let older = std::mem::replace(&mut self.newest, place);
         let entry = self.entry_mut(place);
@@ -242,6 +247,7 @@ impl<K: Clone> Local<K> {
     }
 
     /// A key, one use of which has been taken.
+    #[inline]
     fn hand_out(&mut self, place: u32, fingerprint: &Fingerprint, bytes: Option<u64>, now: Timestamp) -> K {
         if self.newest != place {
             self.unlink(place);
@@ -281,6 +287,7 @@ impl<K: Clone> Cache for Local<K> {
         self.ask(fingerprint, bytes, now, |metrics| &mut metrics.hits)
     }
 
+    #[inline]
     fn try_hit(&mut self, fingerprint: &Fingerprint, bytes: Option<u64>, now: Timestamp) -> Option<K> {
         let counted = self.rules.shareable(bytes)?;
         let place = self.place(fingerprint.digest())?;

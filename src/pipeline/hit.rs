@@ -2,21 +2,20 @@
 
 use super::core::{Ask, Core};
 use super::job::Job;
-use super::need::{continues, is_cached, needs, reads, spend};
-use super::step::{Phase, Standing};
+use super::need::{continues, is_cached, needs, reads};
+use super::step::Standing;
 use crate::cache::Cache;
 use crate::kms::Attempts;
 use crate::request::{KeySource, Outcome};
-use crate::units::{Span, Timestamp};
 
-/// A request that has what it needs; what is left of it touches nothing that requests share.
+/// What a request has met at once; what is left of it touches nothing that requests share.
 ///
-/// The driver does the phases of its operation ([`phases`](super::phases)) one after the other and counts each.
-#[derive(Debug)]
+/// The driver does the phases of the operation ([`phases`](super::phases)) one after the other and adds each to the row
+/// ([`spend`](super::spend)).
+#[derive(Clone, Copy, Debug)]
 pub struct Hit<Key> {
-    outcome: Outcome,
-    body: u64,
-    key: Option<Key>,
+    /// The key to seal or open with, where one is needed.
+    pub key: Option<Key>,
 }
 
 impl<C: Cache> Core<C> {
@@ -36,38 +35,24 @@ impl<C: Cache> Core<C> {
             Standing::Missing => None,
         };
         let mode = self.settings.mode;
-        let mut outcome = job.outcome(job.due);
         let key = match needs(job.operation, mode) {
             [] => None,
             &[need] if is_cached(mode) => {
                 let (cache, fingerprint) = self.slot(Ask::new(job, need, handle), self.cache_of(job.host));
-                outcome.key_source = KeySource::Cached;
                 Some(cache.try_hit(fingerprint, Some(need.bytes_of(job)), job.due)?)
             }
             _ => return None,
         };
         self.clients[job.host as usize].s3.succeeded(&Attempts::default());
-        Some(Hit { outcome, body: job.body, key })
+        Some(Hit { key })
     }
 }
 
 impl<Key> Hit<Key> {
-    /// The key to seal or open with, where one is needed.
+    /// The row of the request before its first phase.
     #[inline]
-    pub fn key(&self) -> Option<&Key> {
-        self.key.as_ref()
-    }
-
-    /// Counts a phase that took so long.
-    #[inline]
-    pub fn count(&mut self, phase: Phase, took: Span) {
-        let operation = self.outcome.operation;
-        spend(&mut self.outcome, operation, phase, self.body, took);
-    }
-
-    /// The row of the request, which ends at `now`.
-    #[inline]
-    pub fn end(self, now: Timestamp) -> Outcome {
-        Outcome { finished: now, ..self.outcome }
+    pub fn row(&self, job: &Job) -> Outcome {
+        let key_source = if self.key.is_some() { KeySource::Cached } else { KeySource::None };
+        Outcome { key_source, ..job.outcome(job.due) }
     }
 }

@@ -121,7 +121,7 @@ pub(super) const fn continues(operation: Operation) -> bool {
 
 /// Adds to `outcome` what a phase of a (sub-)request with a body of so many bytes took.
 #[inline]
-pub(super) fn spend(outcome: &mut Outcome, operation: Operation, phase: Phase, body: u64, took: Span) {
+pub fn spend(outcome: &mut Outcome, operation: Operation, phase: Phase, body: u64, took: Span) {
     let part = match phase {
         Phase::Seal | Phase::Open => &mut outcome.crypto,
         Phase::Read | Phase::Write | Phase::Touch => &mut outcome.store,

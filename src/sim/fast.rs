@@ -2,7 +2,7 @@
 
 use super::run::{Event, Simulation};
 use crate::cache::Cache;
-use crate::pipeline::{Job, KeyHandle, phases};
+use crate::pipeline::{Job, KeyHandle, phases, spend};
 use crate::report::Sink;
 
 impl<C, S> Simulation<'_, C, S>
@@ -16,19 +16,20 @@ where
     /// by the same core, phases take the same times, and effects on objects enter the queue in the same order.
     pub(super) fn hit(&mut self, job: &Job, index: u64) -> bool {
         let standing = self.standing(job);
-        let Some(mut hit) = self.core.try_hit(job, standing) else { return false };
-        let (mut now, mut serves) = (job.due, 0);
+        let Some(hit) = self.core.try_hit(job, standing) else { return false };
+        let (mut row, mut now, mut serves) = (hit.row(job), job.due, 0);
         for &phase in phases(job.operation) {
             let took = self.time(phase, job.operation, job.body, index, &mut serves, now);
             now = now + took;
-            if let Some(effect) = self.effect(phase, job.operation, hit.key().copied(), job.object) {
+            if let Some(effect) = self.effect(phase, job.operation, hit.key, job.object) {
                 self.queue.push_effect(now, index, Event::Changed(effect));
             }
-            hit.count(phase, took);
+            spend(&mut row, job.operation, phase, job.body, took);
         }
         self.ahead.push(now);
         self.ended = self.ended.max(now);
-        self.sink.outcome(&hit.end(now));
+        row.finished = now;
+        self.sink.outcome(&row);
         true
     }
 }
