@@ -28,6 +28,8 @@ mod cache;
 mod workload;
 #[path = "scoreboard/report.rs"]
 mod report;
+#[path = "scoreboard/libcachesim.rs"]
+mod libcachesim;
 #[path = "scoreboard/sim.rs"]
 mod sim;
 #[path = "scoreboard/cost.rs"]

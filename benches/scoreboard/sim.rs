@@ -1,5 +1,6 @@
 //! The simulator: hits beside the barest loops that count anything, the full run, and a throttled run without a cache.
 #![expect(clippy::disallowed_methods, reason = "a benchmark reads the clock")]
+#![expect(clippy::print_stderr, reason = "a benchmark says what it leaves out")]
 #![expect(
     clippy::cast_possible_truncation,
     clippy::cast_precision_loss,
@@ -9,25 +10,32 @@
 use std::time::{Duration, Instant};
 
 use hashbrown::HashMap;
-use s3seal::request::{KmsCall, Outcome, SseMode};
-use s3seal::sim::{Options, Run, Sink, run as simulate};
-use s3seal::units::{Seed, Span};
-use s3seal::workload::{ArrivalProcess, Mix, Popularity, Ranks, S3ServiceTime, Scenario, SizeLaw, Stop};
+use s3seal::report::{Recorder, Window};
+use s3seal::request::{KmsCall, Operation, Outcome, SseMode};
+use s3seal::sim::{Options, Run, Sink, run as simulate, run_arrivals};
+use s3seal::units::{Seed, Span, Timestamp};
+use s3seal::workload::{
+    Arrival, ArrivalProcess, Mix, Naming, Popularity, Ranks, S3ServiceTime, Scenario, Shape, SizeLaw, Stop,
+};
 
 use crate::board::{Board, Goal};
+use crate::libcachesim::Libcachesim;
 
 /// Objects of the loops.
 const OBJECTS: u64 = 1 << 20;
-/// Requests of one batch: enough to make the set-up (tables, names) small beside it.
-const BATCH: u64 = 4_000_000;
+/// Requests of one batch: enough to make the set-up (tables, names, first looks at objects) small beside it.
+const BATCH: u64 = 8_000_000;
+/// Between two requests of the ready trace.
+const GAP: u64 = 10_000;
 
 pub(crate) fn run(board: &mut Board) {
     hits(board);
+    drawn(board);
     full(board);
     uncached_throttled(board);
 }
 
-/// What every sink here keeps: enough that no row can be optimised away, and the seconds' calls.
+/// What is counted of each run: requests, bytes, and the calls of each second.
 #[derive(Default)]
 struct Counts {
     outcomes: u64,
@@ -48,33 +56,6 @@ impl Sink for Counts {
             self.calls_per_second.resize(second + 1, 0);
         }
         self.calls_per_second[second] += 1;
-    }
-}
-
-/// As [`Counts`], with a histogram by power of two of each phase.
-#[derive(Default)]
-struct Histograms {
-    counts: Counts,
-    phases: [s3seal::cache::Histogram; 6],
-}
-
-impl Sink for Histograms {
-    fn outcome(&mut self, row: &Outcome) {
-        self.counts.outcome(row);
-        let spans = [
-            row.finished.since(row.due),
-            row.started.since(row.due),
-            row.kms_wait,
-            row.crypto,
-            row.store,
-            row.s3,
-        ];
-        for (histogram, span) in self.phases.iter_mut().zip(spans) {
-            histogram.record(span.as_nanos());
-        }
-    }
-    fn kms_call(&mut self, row: &KmsCall) {
-        self.counts.kms_call(row);
     }
 }
 
@@ -110,24 +91,52 @@ fn zipf_order() -> Vec<u32> {
     (0..1 << 22).map(|_| ranks.draw(&mut stream) as u32).collect()
 }
 
+/// `order` again and again, a read each: what a trace holds that lies ready.
+fn ready(order: &[u32], requests: u64) -> impl Iterator<Item = Arrival> + '_ {
+    (0..requests).map(|index| Arrival {
+        index,
+        due: Timestamp::from_nanos(index * GAP),
+        object: u64::from(order[index as usize & (order.len() - 1)]),
+        bytes: 4_096,
+        shape: Shape::Whole,
+        operation: Operation::GetObject,
+        bucket: 0,
+        kms_key: 0,
+        principal: 0,
+    })
+}
+
+/// The simulator and the barest loop over one ready trace.
 fn hits(board: &mut Board) {
     if !board.wants("sim_hits") {
         return;
     }
     let batch = if board.is_test() { 200_000 } else { BATCH };
     let scenario = of_hits(batch);
-    let (mut sink, order) = (Counts::default(), zipf_order());
-    // A batch answers every request, nearly all from the cache.
-    let (_, first) = timed(&scenario, SseMode::KmsCached, 1, &mut sink);
+    let (naming, order, mut sink) = (Naming::new(&scenario), zipf_order(), Counts::default());
+    let once = |sink: &mut Counts| {
+        let arrivals = ready(&order, batch);
+        let mode = SseMode::KmsCached;
+        run_arrivals(&scenario, mode, &Options::default(), &naming, arrivals, sink).expect("the trace runs")
+    };
+    // Every request is answered, nearly all from the cache.
+    let first = once(&mut sink);
     assert_eq!((sink.outcomes, sink.calls), (batch, first.kms_calls));
-    let mut ours = |n| timed(&scenario, SseMode::KmsCached, n, &mut sink).0;
-    // The peer has the trace ready and keeps an age and a count of uses for each object in a flat array.
+    assert!(first.cache.hits > batch * 9 / 10 && sink.bytes == batch * 4_096);
+    let mut ours = |n| {
+        let start = Instant::now();
+        for _ in 0..n {
+            once(&mut sink);
+        }
+        start.elapsed()
+    };
+    // The peer keeps an age and a count of uses for each object in a flat array.
     let mut state = vec![(0_u64, 0_u32); OBJECTS as usize];
     let (mut now, mut misses) = (0_u64, 0_u64);
     let mut theirs = |n: u64| {
         let start = Instant::now();
         for i in 0..n * batch {
-            now += 10_000;
+            now += GAP;
             let (since, uses) = &mut state[order[i as usize & (order.len() - 1)] as usize];
             if now - *since > 3_600_000_000_000 || *uses >= 1 << 30 {
                 (*since, *uses) = (now, 0);
@@ -138,12 +147,53 @@ fn hits(board: &mut Board) {
         start.elapsed()
     };
     if let Some(paired) = board.race("sim_hits", &mut ours, &mut theirs) {
-        let peer = "flat array of ages and uses over a ready trace, the same number of requests";
+        let peer = "flat array of ages and uses over the same ready trace";
         let (ratio, batch) = (paired.peer / paired.ours, batch as f64);
-        board.line("sim_hits", ratio, "× the peer's speed", Goal::Shown, peer, Some(paired.peer / batch));
-        board.line("sim_hits_rate", batch * 1e3 / paired.ours, "M requests/s", Goal::Shown, peer, None);
+        board.line(
+            "sim_hits",
+            ratio,
+            "× the peer's speed",
+            Goal::AtLeast(0.25),
+            peer,
+            Some(paired.peer / batch),
+        );
     }
     drop((misses, state));
+}
+
+/// The same hits, their arrivals drawn from the scenario: Poisson and zipf.
+fn drawn(board: &mut Board) {
+    if !board.wants("sim_hits_drawn") {
+        return;
+    }
+    let batch = if board.is_test() { 200_000 } else { BATCH };
+    let (scenario, order, mut sink) = (of_hits(batch), zipf_order(), Counts::default());
+    let mut ours = |n| timed(&scenario, SseMode::KmsCached, n, &mut sink).0;
+    against_lru(board, "sim_hits_drawn", batch, &order, &mut ours);
+}
+
+/// Shows `ours`, of `batch` requests an operation, in M requests/s beside a bare LRU.
+fn against_lru(
+    board: &mut Board,
+    name: &str,
+    batch: u64,
+    order: &[u32],
+    ours: &mut dyn FnMut(u64) -> Duration,
+) {
+    let (mut lru, mut hits) = (Lru::new(OBJECTS as usize / 10), 0_u64);
+    let mut theirs = |n: u64| {
+        let start = Instant::now();
+        for i in 0..n * batch {
+            hits += u64::from(lru.ask(order[i as usize & (order.len() - 1)]));
+        }
+        start.elapsed()
+    };
+    if let Some(paired) = board.race(name, ours, &mut theirs) {
+        let (value, batch) = (batch as f64 * 1e3 / paired.ours, batch as f64);
+        let peer = "a bare LRU over a hash map";
+        board.line(name, value, "M requests/s", Goal::Shown, peer, Some(paired.peer / batch));
+    }
+    assert!(hits > 0);
 }
 
 /// The least recently used of `capacity` ids over a hash map: what a cache simulator does at least.
@@ -224,7 +274,7 @@ impl Lru {
     }
 }
 
-/// A mix of reads and writes with S3's drawn times and a histogram of each phase.
+/// A mix of reads and writes with S3's drawn times, everything recorded that a report says.
 fn full(board: &mut Board) {
     if !board.wants("sim_full") {
         return;
@@ -234,22 +284,33 @@ fn full(board: &mut Board) {
     scenario.mix.put_object = 0.25;
     scenario.s3.service_time = S3ServiceTime::Standard;
     scenario.objects.size = Scenario::default().objects.size;
-    let (mut sink, order) = (Histograms::default(), zipf_order());
-    let mut ours = |n| timed(&scenario, SseMode::KmsCached, n, &mut sink).0;
-    let (mut lru, mut hits) = (Lru::new(OBJECTS as usize / 10), 0_u64);
-    let mut theirs = |n: u64| {
+    let order = zipf_order();
+    let window = Window { from: Timestamp::ZERO, until: Timestamp::MAX };
+    let mut ours = |n| {
         let start = Instant::now();
-        for i in 0..n * batch {
-            hits += u64::from(lru.ask(order[i as usize & (order.len() - 1)]));
+        for _ in 0..n {
+            let mut recorder = Recorder::new(window);
+            timed(&scenario, SseMode::KmsCached, 1, &mut recorder);
+            std::hint::black_box(recorder);
         }
         start.elapsed()
     };
-    if let Some(paired) = board.race("sim_full", &mut ours, &mut theirs) {
-        let (value, batch) = (batch as f64 * 1e3 / paired.ours, batch as f64);
-        let peer = "a bare LRU over a hash map";
-        board.line("sim_full", value, "M requests/s", Goal::Shown, peer, Some(paired.peer / batch));
+    against_lru(board, "sim_full", batch, &order, &mut ours);
+    let name = "sim_full_libcachesim";
+    if !board.wants(name) {
+        return;
     }
-    drop((hits, lru));
+    let passes = if board.is_test() { &order[..2_000] } else { &order[..BATCH as usize / 4] };
+    let Some(mut peer) = Libcachesim::start(passes, OBJECTS as usize / 10) else {
+        eprintln!("{name}: no libcachesim for python3 (pip install libcachesim): its line is left out");
+        return;
+    };
+    if let Some(paired) = board.race(name, &mut ours, &mut |n| peer.run(n)) {
+        let of_peer = format!("libcachesim {}, LRU, its own loop over a trace file", peer.version);
+        let ratio = paired.peer / paired.ours;
+        let each = paired.peer / batch as f64;
+        board.line(name, ratio, "× the peer's speed", Goal::AtLeast(1.2), &of_peer, Some(each));
+    }
 }
 
 /// The default rate on 5,500 calls a second, each request a call, retries at the S3 client.
@@ -257,7 +318,7 @@ fn uncached_throttled(board: &mut Board) {
     if !board.wants("sim_uncached_throttled") {
         return;
     }
-    let batch = if board.is_test() { 2_000 } else { BATCH / 16 };
+    let batch = if board.is_test() { 2_000 } else { BATCH / 32 };
     let mut scenario = Scenario { stop: Stop::Operations(batch), warm_up: Span::ZERO, ..Scenario::default() };
     scenario.kms.quota = Some(5_500);
     let mut sink = Counts::default();
@@ -265,25 +326,5 @@ fn uncached_throttled(board: &mut Board) {
     assert!(board.is_test() || first.kms_calls > batch, "some calls are repeated");
     let order = zipf_order();
     let mut ours = |n| timed(&scenario, SseMode::SseKms, n, &mut sink).0;
-    let (mut lru, mut hits) = (Lru::new(OBJECTS as usize / 10), 0_u64);
-    let mut theirs = |n: u64| {
-        let start = Instant::now();
-        for i in 0..n * batch {
-            hits += u64::from(lru.ask(order[i as usize & (order.len() - 1)]));
-        }
-        start.elapsed()
-    };
-    if let Some(paired) = board.race("sim_uncached_throttled", &mut ours, &mut theirs) {
-        let (value, batch) = (batch as f64 * 1e3 / paired.ours, batch as f64);
-        let peer = "a bare LRU over a hash map";
-        board.line(
-            "sim_uncached_throttled",
-            value,
-            "M requests/s",
-            Goal::Shown,
-            peer,
-            Some(paired.peer / batch),
-        );
-    }
-    drop((hits, lru));
+    against_lru(board, "sim_uncached_throttled", batch, &order, &mut ours);
 }

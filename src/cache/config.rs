@@ -130,11 +130,13 @@ impl Rules {
     }
 
     /// The settings.
+    #[inline]
     pub fn config(&self) -> &CacheConfig {
         &self.config
     }
 
     /// Bytes that a use counts; `None` when its key must be its own: length unknown, or more than `max_bytes`.
+    #[inline]
     pub(super) fn shareable(&self, bytes: Option<u64>) -> Option<u64> {
         bytes.filter(|bytes| *bytes <= self.config.limits.max_bytes)
     }
@@ -196,6 +198,7 @@ impl Rules {
     }
 
     /// Tells the audit, if there is one, of a use.
+    #[inline]
     pub(super) fn audit(
         &self,
         fingerprint: &Fingerprint,

@@ -121,6 +121,7 @@ impl Fingerprint {
         self.digest.bytes()
     }
 
+    #[inline]
     pub(super) fn digest(&self) -> Digest {
         self.digest
     }
@@ -158,6 +159,7 @@ impl Digest {
     }
 
     /// The place in a table.
+    #[inline]
     pub(super) fn place(self) -> u64 {
         self.0[0]
     }

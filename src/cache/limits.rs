@@ -87,6 +87,7 @@ impl Balance {
     ///
     /// # Errors
     /// [`Spent`] when uses or bytes do not suffice; the balance is as before.
+    #[inline]
     pub fn take(&mut self, bytes: u64) -> Result<(), Spent> {
         let uses = self.uses.checked_sub(1).ok_or(Spent::Uses)?;
         let bytes = self.bytes.checked_sub(bytes).ok_or(Spent::Bytes)?;
@@ -165,6 +166,7 @@ pub(super) struct Life {
 
 impl Life {
     /// Whether age > `max_age`.
+    #[inline]
     pub(super) fn is_over(self, now: Timestamp) -> bool {
         now > self.last_at
     }

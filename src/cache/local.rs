@@ -94,19 +94,23 @@ impl<K> Local<K> {
         }
     }
 
+    #[inline]
     fn entry(&self, place: u32) -> &Entry<K> {
         self.entries[place as usize].as_ref().expect("a listed place is taken")
     }
 
+    #[inline]
     fn entry_mut(&mut self, place: u32) -> &mut Entry<K> {
         self.entries[place as usize].as_mut().expect("a listed place is taken")
     }
 
+    #[inline]
     fn place(&self, digest: Digest) -> Option<u32> {
         self.places.find(digest.place(), |&place| self.entry(place).digest == digest).copied()
     }
 
     /// Takes an entry out of the order of use.
+    #[inline]
     fn unlink(&mut self, place: u32) {
         let Entry { newer, older, .. } = *self.entry(place);
         match newer {
@@ -120,6 +124,7 @@ impl<K> Local<K> {
     }
 
     /// Puts an entry first in the order of use.
+    #[inline]
     fn link(&mut self, place: u32) {
         let older = std::mem::replace(&mut self.newest, place);
         let entry = self.entry_mut(place);
@@ -218,14 +223,8 @@ impl<K: Clone> Local<K> {
             match self.entry_mut(place).take(counted, now) {
                 Ok(()) => {
                     *count(&mut self.metrics) += 1;
-                    if self.newest != place {
-                        self.unlink(place);
-                        self.link(place);
-                    }
                     let refresh = self.refresh(place, fingerprint, now);
-                    let entry = self.entry(place);
-                    self.rules.audit(fingerprint, bytes, now, || entry.life.sent_at);
-                    return Lookup::Hit { key: entry.key.clone(), refresh };
+                    return Lookup::Hit { key: self.hand_out(place, fingerprint, bytes, now), refresh };
                 }
                 Err(end) => self.retire(place, end, now),
             }
@@ -246,6 +245,18 @@ impl<K: Clone> Local<K> {
             }
             Turn::Failed(failure) => Lookup::refused(failure, &mut self.metrics),
         }
+    }
+
+    /// A key, one use of which has been taken.
+    #[inline]
+    fn hand_out(&mut self, place: u32, fingerprint: &Fingerprint, bytes: Option<u64>, now: Timestamp) -> K {
+        if self.newest != place {
+            self.unlink(place);
+            self.link(place);
+        }
+        let entry = self.entry(place);
+        self.rules.audit(fingerprint, bytes, now, || entry.life.sent_at);
+        entry.key.clone()
     }
 
     fn lead_own(&mut self, fingerprint: &Fingerprint, bytes: Option<u64>, now: Timestamp) -> Lookup<K> {
@@ -275,6 +286,19 @@ impl<K: Clone> Cache for Local<K> {
 
     fn try_use(&mut self, fingerprint: &Fingerprint, bytes: Option<u64>, now: Timestamp) -> Lookup<K> {
         self.ask(fingerprint, bytes, now, |metrics| &mut metrics.hits)
+    }
+
+    #[inline]
+    fn try_hit(&mut self, fingerprint: &Fingerprint, bytes: Option<u64>, now: Timestamp) -> Option<K> {
+        let counted = self.rules.shareable(bytes)?;
+        let place = self.place(fingerprint.digest())?;
+        let entry = self.entry_mut(place);
+        if now >= entry.life.refresh_at {
+            return None;
+        }
+        entry.take(counted, now).ok()?;
+        self.metrics.hits += 1;
+        Some(self.hand_out(place, fingerprint, bytes, now))
     }
 
     fn resume(&mut self, fingerprint: &Fingerprint, bytes: Option<u64>, now: Timestamp) -> Lookup<K> {

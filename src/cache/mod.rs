@@ -134,6 +134,13 @@ pub trait Cache {
     fn try_use(&mut self, fingerprint: &Fingerprint, bytes: Option<u64>, now: Timestamp)
     -> Lookup<Self::Key>;
 
+    /// As [`Self::try_use`] where that is a hit without a refresh; otherwise `None`, and nothing is counted or changed. A
+    /// cache without a quick way has none.
+    #[inline]
+    fn try_hit(&mut self, _: &Fingerprint, _: Option<u64>, _: Timestamp) -> Option<Self::Key> {
+        None
+    }
+
     /// As [`Self::try_use`], for a request that waited for a flight: counted as resumed instead of hit.
     fn resume(&mut self, fingerprint: &Fingerprint, bytes: Option<u64>, now: Timestamp) -> Lookup<Self::Key>;
 

@@ -285,6 +285,7 @@ impl RetryBudget {
 
     /// A request succeeded: gives back what its last retry took, or one token when it needed none, up to the
     /// capacity. A request that failed for good gives nothing back.
+    #[inline]
     pub fn succeeded(&mut self, attempts: &Attempts) {
         if let Some(cost) = self.policy.cost {
             let back = if attempts.retries == 0 { 1 } else { attempts.taken };

@@ -1,6 +1,7 @@
 //! `Core`: what the requests of a run share: caches, retry budgets, names, S3's limits per prefix.
 
 use super::directory::{Directory, Names};
+use super::job::Job;
 use super::need::{Need, is_service_side};
 use super::prefix::PrefixLimits;
 use super::step::KeyHandle;
@@ -142,6 +143,7 @@ impl<C: Cache> Core<C> {
     }
 
     /// The cache that `host` asks.
+    #[inline]
     pub(super) fn cache_of(&self, host: u32) -> u32 {
         if self.settings.mode == SseMode::KmsCached { host } else { 0 }
     }
@@ -172,4 +174,12 @@ pub(super) struct Ask {
     pub(super) object: u64,
     /// The key to decrypt, where keys are kept.
     pub(super) handle: Option<KeyHandle>,
+}
+
+impl Ask {
+    #[inline]
+    pub(super) fn new(job: &Job, need: Need, handle: Option<KeyHandle>) -> Self {
+        let &Job { principal, bucket, kms_key, object, .. } = job;
+        Self { need, principal, bucket, kms_key, object, handle }
+    }
 }

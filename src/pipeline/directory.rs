@@ -48,6 +48,7 @@ struct Filed {
 }
 
 impl Filed {
+    #[inline]
     fn place(self) -> u64 {
         let people = u64::from(self.requester) << 32 | u64::from(self.bucket);
         let keys = u64::from(self.kms_key) << 1 | u64::from(self.decrypt);
@@ -56,6 +57,7 @@ impl Filed {
 }
 
 /// A word that depends on every bit of `word`: a fixed multiply-and-fold, no random state.
+#[inline]
 pub(super) fn mixed(word: u64) -> u64 {
     let (low, high) = word.wrapping_add(0x9E37_79B9_7F4A_7C15).carrying_mul(0xD6E8_FEB8_6659_FD93, 0);
     low ^ high

@@ -32,6 +32,7 @@ pub struct Job {
 
 impl Job {
     /// A row that says nothing but what was asked and that it started at `now`.
+    #[inline]
     pub(super) fn outcome(&self, now: Timestamp) -> Outcome {
         Outcome {
             operation: self.operation,

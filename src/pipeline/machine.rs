@@ -3,7 +3,7 @@
 use super::core::{Ask, Core, Settings};
 use super::fetch::{Fetch, class};
 use super::job::Job;
-use super::need::{Need, is_cached, is_service_side, needs, phases};
+use super::need::{Need, continues, is_cached, is_service_side, needs, phases, reads, spend};
 use super::step::{Action, Call, Input, KeyHandle, Keyed, Parking, Phase, Standing, Tally, Woken};
 use crate::cache::{Cache, Failure, Lookup, Ticket};
 use crate::kms::{self, Attempts, Retry};
@@ -121,7 +121,7 @@ impl<Key: Clone + Keyed> Request<Key> {
     /// Whether what is left of it touches nothing that requests share: the driver may feed it [`Input::Completed`] with a
     /// later `now` ahead of the others.
     pub fn is_settled(&self) -> bool {
-        self.state == State::Busy && !self.continues()
+        self.state == State::Busy && !continues(self.operation)
     }
 
     /// Whether `parking`, where this request waits, has yet to land. For drivers with threads: a request that parked after
@@ -227,7 +227,7 @@ impl<Key: Clone + Keyed> Request<Key> {
         let mode = core.settings.mode;
         let cache_number = core.cache_of(self.job.host);
         while let Some(&need) = needs(self.operation, mode).get(usize::from(self.met)) {
-            let bytes = (need == Need::Generate).then_some(self.job.bytes).or(Some(0));
+            let bytes = Some(need.bytes_of(&self.job));
             let (cache, fingerprint) = core.slot(self.ask(need, mode), cache_number);
             let lookup = if resumed {
                 cache.resume(fingerprint, bytes, now)
@@ -323,7 +323,7 @@ impl<Key: Clone + Keyed> Request<Key> {
     /// Does the next phase; after the last one goes on with the next part of an upload, or ends.
     fn act<C: Cache<Key = Key>>(&mut self, core: &mut Core<C>, now: Timestamp, out: &mut Vec<Action<Key>>) {
         let Some(&phase) = phases(self.operation).get(usize::from(self.done)) else {
-            if !self.continues() {
+            if !continues(self.operation) {
                 return self.end(Ending::Succeeded, now, out);
             }
             self.next_part();
@@ -413,21 +413,8 @@ impl<Key: Clone + Keyed> Request<Key> {
     /// Adds the time of the phase that has just ended.
     fn count(&mut self, took: Span) {
         let phase = phases(self.operation)[usize::from(self.done)];
-        let part = match phase {
-            Phase::Seal | Phase::Open => &mut self.outcome.crypto,
-            Phase::Read | Phase::Write | Phase::Touch => &mut self.outcome.store,
-            Phase::Serve => &mut self.outcome.s3,
-        };
-        *part = *part + took;
-        // A copy moves no bytes to or from its client.
-        if phase == Phase::Serve && self.operation != Operation::CopyObject {
-            self.outcome.bytes += self.body();
-        }
-    }
-
-    /// Whether another (sub-)request follows.
-    fn continues(&self) -> bool {
-        matches!(self.operation, Operation::CreateMultipartUpload | Operation::UploadPart)
+        let body = self.body();
+        spend(&mut self.outcome, self.operation, phase, body, took);
     }
 
     fn next_part(&mut self) {
@@ -459,21 +446,11 @@ impl<Key: Clone + Keyed> Request<Key> {
     }
 
     fn ask(&self, need: Need, mode: SseMode) -> Ask {
-        let Job { principal, bucket, kms_key, object, .. } = self.job;
-        let handle = if is_cached(mode) { self.handle(need) } else { None };
-        Ask { need, principal, bucket, kms_key, object, handle }
+        Ask::new(&self.job, need, if is_cached(mode) { self.handle(need) } else { None })
     }
 
     fn call(&self, need: Need, cause: Option<Operation>) -> Call {
         let Job { principal, bucket, kms_key, .. } = self.job;
         Call { need, handle: self.handle(need), cause, bucket, principal, kms_key }
     }
-}
-
-/// Whether an operation fails when there is no object.
-fn reads(operation: Operation) -> bool {
-    matches!(
-        operation,
-        Operation::GetObject | Operation::GetObjectRange | Operation::HeadObject | Operation::CopyObject
-    )
 }

@@ -26,10 +26,14 @@
 //! request parks before its fetch starts. With threads, a request that joined asks [`Request::is_flying`] after it has
 //! parked, and resumes at once when the flight has landed in between.
 //!
+//! A request whose keys are there when it begins needs no machine: [`Core::try_hit`] decides the same by the same functions,
+//! or declines.
+//!
 //! **What is deliberately absent.** No clock, no waiting, no bodies, no KMS, no random generator but the one in [`Core`]
 //! that spreads back-off.
 //!
 //! [`Core`]: crate::pipeline::Core
+//! [`Core::try_hit`]: crate::pipeline::Core::try_hit
 //! [`Fetch`]: crate::pipeline::Fetch
 //! [`Request`]: crate::pipeline::Request
 //! [`Request::is_flying`]: crate::pipeline::Request::is_flying
@@ -43,13 +47,15 @@ mod core;
 mod step;
 mod fetch;
 mod machine;
+mod hit;
 
 pub use self::core::{Core, Settings};
 pub use directory::Directory;
 pub use fetch::{Fetch, failure_of};
+pub use hit::Hit;
 pub use job::Job;
 pub use machine::Request;
-pub use need::{Need, calls, is_cached, is_service_side, needs, phases};
+pub use need::{Need, calls, is_cached, is_service_side, needs, phases, reads, spend};
 pub use prefix::{PREFIX_READS_PER_SECOND, PREFIX_WRITES_PER_SECOND, PrefixLimits};
 pub use step::{
     Action, Call, FetchAction, FetchInput, Input, KeyHandle, Keyed, Parking, Phase, Reply, Standing, Tally,

@@ -1,7 +1,9 @@
 //! The table: which data keys an operation needs in each mode, and so which KMS calls it makes, cold and warm.
 
+use super::job::Job;
 use super::step::Phase;
-use crate::request::{Operation, SseMode};
+use crate::request::{Operation, Outcome, SseMode};
+use crate::units::Span;
 
 /// A data key that an operation cannot do without.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -20,6 +22,14 @@ impl Need {
         match self {
             Self::Generate => "GenerateDataKey",
             Self::Decrypt | Self::DecryptUpload => "Decrypt",
+        }
+    }
+
+    /// Bytes that `job` seals under the key: opening wears none out.
+    pub(super) const fn bytes_of(self, job: &Job) -> u64 {
+        match self {
+            Self::Generate => job.bytes,
+            Self::Decrypt | Self::DecryptUpload => 0,
         }
     }
 }
@@ -93,6 +103,34 @@ pub const fn phases(operation: Operation) -> &'static [Phase] {
         | Operation::HeadObject
         | Operation::DeleteObject
         | Operation::ListObjects => &[Phase::Touch, Phase::Serve],
+    }
+}
+
+/// Whether an operation fails when there is no object.
+pub const fn reads(operation: Operation) -> bool {
+    matches!(
+        operation,
+        Operation::GetObject | Operation::GetObjectRange | Operation::HeadObject | Operation::CopyObject
+    )
+}
+
+/// Whether another (sub-)request of an upload follows.
+pub(super) const fn continues(operation: Operation) -> bool {
+    matches!(operation, Operation::CreateMultipartUpload | Operation::UploadPart)
+}
+
+/// Adds to `outcome` what a phase of a (sub-)request with a body of so many bytes took.
+#[inline]
+pub fn spend(outcome: &mut Outcome, operation: Operation, phase: Phase, body: u64, took: Span) {
+    let part = match phase {
+        Phase::Seal | Phase::Open => &mut outcome.crypto,
+        Phase::Read | Phase::Write | Phase::Touch => &mut outcome.store,
+        Phase::Serve => &mut outcome.s3,
+    };
+    *part = *part + took;
+    // A copy moves no bytes to or from its client.
+    if phase == Phase::Serve && operation != Operation::CopyObject {
+        outcome.bytes += body;
     }
 }
 

@@ -28,6 +28,7 @@ pub fn directory(scenario: &Scenario, naming: &Naming) -> Result<Directory, RigE
 }
 
 /// The job of `arrival`. Arrivals go round the `hosts`.
+#[inline]
 pub fn job(arrival: &Arrival, placement: &Placement, hosts: u32) -> Job {
     let host = if hosts <= 1 { 0 } else { u32::try_from(arrival.index % u64::from(hosts)).unwrap_or(0) };
     let (body, parts) = match (arrival.operation, arrival.shape) {

@@ -117,6 +117,7 @@ impl S3Times {
         }
     }
 
+    #[inline]
     fn drawn(&self, fit: &Fit, index: u64, attempt: u32, operation: Operation, bytes: u64) -> Span {
         let place = index.wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ (u64::from(attempt) << 40);
         let mut stream = Stream::seed_from_u64(self.seed ^ place);
@@ -130,14 +131,26 @@ impl S3Times {
         );
         if writes {
             // The whole law stretches with the body.
-            let base = u128::from(fit.write.draw(&mut stream).as_nanos());
-            let unit = u128::from(fit.write_base * MIB);
-            let stretched = unit + u128::from(fit.write_per_mib) * u128::from(bytes);
-            Span::from_nanos(u64::try_from(base * stretched / unit).unwrap_or(u64::MAX))
+            let unit = fit.write_base * MIB;
+            let more = proportion(fit.write_per_mib, bytes, 1);
+            Span::from_nanos(proportion(
+                fit.write.draw(&mut stream).as_nanos(),
+                unit.saturating_add(more),
+                unit,
+            ))
         } else {
-            let rest = u128::from(bytes.saturating_sub(MIB)) * u128::from(NANOS_PER_SECOND) / 90_000_000;
-            fit.read.draw(&mut stream) + Span::from_nanos(u64::try_from(rest).unwrap_or(u64::MAX))
+            let rest = proportion(bytes.saturating_sub(MIB), NANOS_PER_SECOND, 90_000_000);
+            fit.read.draw(&mut stream) + Span::from_nanos(rest)
         }
+    }
+}
+
+/// ⌊a · b ÷ c⌋, saturating.
+fn proportion(a: u64, b: u64, c: u64) -> u64 {
+    match a.checked_mul(b) {
+        // Dividing 128 bits takes longer than drawing.
+        Some(product) => product / c,
+        None => u64::try_from(u128::from(a) * u128::from(b) / u128::from(c)).unwrap_or(u64::MAX),
     }
 }
 

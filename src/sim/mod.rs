@@ -4,9 +4,9 @@
 //! nothing waits, so that an hour of traffic takes as long as its requests take to decide. Rows go to a [`Sink`] as they
 //! come about.
 //!
-//! **Running ahead.** Once a request has its keys, nothing that it still does touches what requests share. Unless told
+//! **Running ahead.** A request whose keys are there when it is due is finished on the spot, without a machine. Once a request has its keys, nothing that it still does touches what requests share. Unless told
 //! otherwise ([`Options::run_ahead`]) the simulator then finishes it at once instead of queueing each phase. The rows are the
-//! same, bit for bit (`tests/sim_laws.rs`); they only come in another order: a request's row may come before rows of calls
+//! same, bit for bit (`tests/sim_fast.rs`); they only come in another order: a request's row may come before rows of calls
 //! and requests that ended earlier.
 //!
 //! **What is deliberately absent.** No clock, no thread, no key bytes, no map with an order of its own.
@@ -19,6 +19,7 @@
 mod object;
 mod option;
 mod run;
+mod fast;
 
 pub use crate::report::Sink;
 pub use option::{IN_FLIGHT_MAX_DEFAULT, Options, Run};

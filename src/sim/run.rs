@@ -8,8 +8,8 @@ use super::option::{Options, Run};
 use crate::cache::{self, Cache, Failure, Local, Off};
 use crate::kms::{self, Answer};
 use crate::pipeline::{
-    Action, Call, Core, Fetch, FetchAction, FetchInput, Input, KeyHandle, Need, Parking, Phase, Reply,
-    Request, Standing, Tally, Woken, failure_of, is_cached, is_service_side,
+    Action, Call, Core, Fetch, FetchAction, FetchInput, Input, Job, KeyHandle, Need, Parking, Phase, Reply,
+    Request, Standing, Tally, Woken, failure_of, is_cached, is_service_side, reads,
 };
 use crate::report::Sink;
 use crate::request::{Operation, SseMode};
@@ -133,21 +133,20 @@ struct Running {
     request: Request<KeyHandle>,
     /// Its number in the schedule.
     index: u64,
-    object: u64,
     /// Times that S3 served it.
     serves: u32,
 }
 
 /// What a phase changes when it is done.
 #[derive(Clone, Copy, Debug)]
-struct Effect {
+pub(super) struct Effect {
     object: u64,
     /// Under which key the object then stands; none: it is gone.
     handle: Option<KeyHandle>,
 }
 
 #[derive(Clone, Copy, Debug)]
-enum Event {
+pub(super) enum Event {
     /// An effect of a request that has run ahead.
     Changed(Effect),
     /// A phase is done, with its effect.
@@ -164,8 +163,8 @@ enum Event {
     ColdStart,
 }
 
-struct Simulation<'s, C: Cache, S> {
-    core: Core<C>,
+pub(super) struct Simulation<'s, C: Cache, S> {
+    pub(super) core: Core<C>,
     objects: Objects,
     kms: Kms,
     kms_stream: Stream,
@@ -178,7 +177,7 @@ struct Simulation<'s, C: Cache, S> {
     idle: u32,
     s3: S3Times,
     stalls: Stalls,
-    queue: EventQueue<Event>,
+    pub(super) queue: EventQueue<Event>,
     running: Slab<Running>,
     fetches: Slab<Fetch>,
     /// In order of arrival.
@@ -186,12 +185,12 @@ struct Simulation<'s, C: Cache, S> {
     /// In order of time, since every wait is equally long.
     deadlines: VecDeque<(Timestamp, Place, Parking)>,
     /// When requests end that have run ahead; some may have ended already.
-    ahead: Vec<Timestamp>,
+    pub(super) ahead: Vec<Timestamp>,
     actions: Vec<Action<KeyHandle>>,
     fetch_actions: Vec<FetchAction<KeyHandle>>,
-    ended: Timestamp,
+    pub(super) ended: Timestamp,
     requests: u64,
-    sink: &'s mut S,
+    pub(super) sink: &'s mut S,
 }
 
 impl<C, S> Simulation<'_, C, S>
@@ -278,8 +277,10 @@ where
         if self.is_full(now) {
             return self.sink.outcome(&job.dropped(now));
         }
-        let running =
-            Running { request: Request::new(job), index: arrival.index, object: arrival.object, serves: 0 };
+        if self.options.run_ahead && self.hit(&job, arrival.index) {
+            return;
+        }
+        let running = Running { request: Request::new(job), index: arrival.index, serves: 0 };
         self.go(running, now);
     }
 
@@ -354,13 +355,14 @@ where
     }
 
     fn go(&mut self, running: Running, now: Timestamp) {
-        let reads = matches!(
-            running.request.job().operation,
-            Operation::GetObject | Operation::GetObjectRange | Operation::HeadObject | Operation::CopyObject
-        );
-        let standing =
-            if reads { self.objects.standing(running.object) } else { Standing::Under(KeyHandle(0)) };
+        let standing = self.standing(running.request.job());
         self.drive(running, Input::Go(standing), now);
+    }
+
+    /// What the object of `job` stands under, where it matters.
+    #[inline]
+    pub(super) fn standing(&mut self, job: &Job) -> Standing {
+        if reads(job.operation) { self.objects.standing(job.object) } else { Standing::Under(KeyHandle(0)) }
     }
 
     /// Feeds a request until it waits for something or is over.
@@ -382,9 +384,9 @@ where
             self.actions = actions;
             match own.expect("a step says what the request does next") {
                 Action::Do { phase, operation, bytes, key } => {
-                    let took = self.time(phase, operation, bytes, &mut running, now);
+                    let took = self.time(phase, operation, bytes, running.index, &mut running.serves, now);
                     let done = now + took;
-                    let effect = self.effect(phase, operation, key, &running);
+                    let effect = self.effect(phase, operation, key, running.request.job().object);
                     ahead |= self.options.run_ahead && running.request.is_settled();
                     if !ahead && took > Span::ZERO {
                         let index = running.index;
@@ -430,12 +432,15 @@ where
         }
     }
 
-    fn time(
+    /// How long a phase of arrival `index` takes that begins at `now`; `serves` counts what S3 served of it.
+    #[inline]
+    pub(super) fn time(
         &self,
         phase: Phase,
         operation: Operation,
         bytes: u64,
-        running: &mut Running,
+        index: u64,
+        serves: &mut u32,
         now: Timestamp,
     ) -> Span {
         match phase {
@@ -443,23 +448,24 @@ where
             Phase::Read | Phase::Write => self.stalls.wait(now) + self.options.store.of(bytes),
             Phase::Touch => self.stalls.wait(now) + self.options.store.of(0),
             Phase::Serve => {
-                running.serves += 1;
-                self.s3.of(running.index, running.serves, operation, bytes)
+                *serves += 1;
+                self.s3.of(index, *serves, operation, bytes)
             }
         }
     }
 
-    fn effect(
+    /// What the end of a phase changes about `object`, where that matters.
+    #[inline]
+    pub(super) fn effect(
         &self,
         phase: Phase,
         operation: Operation,
         key: Option<KeyHandle>,
-        running: &Running,
+        object: u64,
     ) -> Option<Effect> {
         if !self.objects.are_followed() {
             return None;
         }
-        let object = running.object;
         match (phase, operation) {
             (Phase::Write, Operation::PutObject) => {
                 Some(Effect { object, handle: Some(key.unwrap_or(KeyHandle(0))) })

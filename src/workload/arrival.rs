@@ -89,6 +89,7 @@ impl Arrival {
     }
 
     /// Body bytes that cross the wire: the whole object, the range, or nothing.
+    #[inline]
     pub fn transferred(&self) -> u64 {
         match (self.operation, self.shape) {
             (_, Shape::Range { bytes, .. }) => bytes,

@@ -125,7 +125,8 @@ impl Population {
     ///
     /// # Cost
     ///
-    /// Constant: some 50 ns.
+    /// Constant: some 50 ns; less where the caller looks at part of it.
+    #[inline]
     pub fn object(&self, object: u64) -> Existing {
         assert!(self.exists(object), "object {object} of {}: numbered from 0", self.count);
         let buckets = self.placement.buckets();

@@ -35,7 +35,12 @@ impl Placement {
     }
 
     /// The prefix of `object` within its bucket, from 0.
+    #[inline]
     pub fn prefix(&self, object: u64) -> u32 {
+        // The common case, without a word.
+        if self.prefixes == 1 {
+            return 0;
+        }
         narrow(below(scatter(0, object), self.prefixes))
     }
 

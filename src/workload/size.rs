@@ -111,6 +111,7 @@ impl Sizes {
         self.at((p.clamp(0.0, 1.0) * 18_446_744_073_709_551_616.0) as u64)
     }
 
+    #[inline]
     fn at(&self, word: u64) -> u64 {
         match &self.curve {
             Curve::Fixed(bytes) => *bytes,

@@ -1,0 +1,58 @@
+//! `Hit`: a request whose keys are there when it begins, without the machine: the same decisions, the same row.
+
+use super::core::{Ask, Core};
+use super::job::Job;
+use super::need::{continues, is_cached, needs, reads};
+use super::step::Standing;
+use crate::cache::Cache;
+use crate::kms::Attempts;
+use crate::request::{KeySource, Outcome};
+
+/// What a request has met at once; what is left of it touches nothing that requests share.
+///
+/// The driver does the phases of the operation ([`phases`](super::phases)) one after the other and adds each to the row
+/// ([`spend`](super::spend)).
+#[derive(Clone, Copy, Debug)]
+pub struct Hit<Key> {
+    /// The key to seal or open with, where one is needed.
+    pub key: Option<Key>,
+}
+
+impl<C: Cache> Core<C> {
+    /// Begins and meets all needs of a request at its due time, as [`Request`](super::Request) would, where that takes one
+    /// usable key at most. `None`, with nothing counted, for everything else: the machine then takes it from the beginning.
+    ///
+    /// What it declines: a key that is not there, is spent, or is due for a refresh; two needs, since the second may be
+    /// missing when the first has been counted; uploads, which go on; objects that are missing; S3's limits per prefix.
+    #[inline]
+    pub fn try_hit(&mut self, job: &Job, standing: Standing) -> Option<Hit<C::Key>> {
+        if self.prefixes.is_some() || continues(job.operation) {
+            return None;
+        }
+        let handle = match standing {
+            Standing::Under(handle) => Some(handle),
+            Standing::Missing if reads(job.operation) => return None,
+            Standing::Missing => None,
+        };
+        let mode = self.settings.mode;
+        let key = match needs(job.operation, mode) {
+            [] => None,
+            &[need] if is_cached(mode) => {
+                let (cache, fingerprint) = self.slot(Ask::new(job, need, handle), self.cache_of(job.host));
+                Some(cache.try_hit(fingerprint, Some(need.bytes_of(job)), job.due)?)
+            }
+            _ => return None,
+        };
+        self.clients[job.host as usize].s3.succeeded(&Attempts::default());
+        Some(Hit { key })
+    }
+}
+
+impl<Key> Hit<Key> {
+    /// The row of the request before its first phase.
+    #[inline]
+    pub fn row(&self, job: &Job) -> Outcome {
+        let key_source = if self.key.is_some() { KeySource::Cached } else { KeySource::None };
+        Outcome { key_source, ..job.outcome(job.due) }
+    }
+}
