@@ -55,7 +55,11 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
         progress: &progress,
         bar: bar(&progress),
         buffers: Buffers::new(),
-        options: Options { memory_max: available_memory(), ..Options::default() },
+        options: Options {
+            memory_max: available_memory(),
+            shard: arguments.workload.shard.map(|shard| (shard.index, shard.of)),
+            ..Options::default()
+        },
         runs: Vec::new(),
         notes: Vec::new(),
         reasons: Vec::new(),
@@ -64,7 +68,8 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
         scenario.modes.iter().map(|&mode| (mode, plan(&scenario, mode, default))).collect();
     load.bar.set_length(plans.iter().map(|(_, plan)| length(plan)).sum());
     for (mode, plan) in &plans {
-        load.mode(plan, *mode)?;
+        let (part, _) = arguments.workload.part(plan, None)?;
+        load.mode(&part, *mode)?;
         if progress.interrupted.load(Ordering::Relaxed) {
             break;
         }
@@ -75,7 +80,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let mut notes = rendering::notes(&scenario);
     notes.extend(said);
     if !interrupted {
-        let (mut beside, said) = simulate(&scenario, &rows)?;
+        let (mut beside, said) = simulate(&arguments.workload, &scenario, &rows)?;
         runs.append(&mut beside);
         notes.extend(said.into_iter().filter(|note| !notes.contains(note)).collect::<Vec<_>>());
     }
@@ -86,6 +91,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     }
     let mut report = Report::new(scenario.seed(), scenario.to_toml(), runs);
     report.machine = machine();
+    report.shard = arguments.workload.shard;
     report.notes = notes;
     let invalid = (!reasons.is_empty()).then(|| reasons.join("; "));
     if let Some(reason) = &invalid {

@@ -22,9 +22,18 @@ pub(super) struct Arguments {
     /// The report's file; standard output when left out or -
     #[arg(long, short, value_name = "FILE")]
     output: Option<PathBuf>,
-    /// Replace an existing file
+    /// Also a page with charts, in one file that needs no network
+    #[arg(long, value_name = "FILE")]
+    html: Option<PathBuf>,
+    /// Replace existing files
     #[arg(long)]
     force: bool,
+}
+
+/// Where a report goes: its own file or standard output, and the page.
+pub(super) struct Outputs {
+    report: Output,
+    page: Option<Output>,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -36,24 +45,45 @@ enum Format {
     Json,
     /// One row a run
     Csv,
+    /// Findings and tables for a pull request
+    Markdown,
+    /// A page with charts, in one file that needs no network
+    Html,
+}
+
+impl Outputs {
+    /// Writes what is no report, and no page.
+    pub(super) fn write_raw(self, bytes: &[u8]) -> Result<(), Failure> {
+        let mut output = self.report;
+        output.write(bytes)?;
+        output.finish()
+    }
 }
 
 impl Arguments {
     /// Refuses what cannot be written before anything takes time: an existing file, a folder that takes none.
-    pub(super) fn open(&self) -> Result<Output, Failure> {
-        if let Some(path) = self.output.as_deref().filter(|path| path.as_os_str() != "-") {
+    pub(super) fn open(&self) -> Result<Outputs, Failure> {
+        for path in [&self.output, &self.html].into_iter().flatten().filter(|path| path.as_os_str() != "-") {
             refuse_existing(path, self.force)?;
         }
-        Output::new(self.output.as_deref(), self.force, false)
+        let page = self.html.as_deref().map(|path| Output::new(Some(path), self.force, false)).transpose()?;
+        Ok(Outputs { report: Output::new(self.output.as_deref(), self.force, false)?, page })
     }
 
     /// Writes `report` and gives its file its name.
-    pub(super) fn write(&self, mut output: Output, report: &Report) -> Result<(), Failure> {
+    pub(super) fn write(&self, outputs: Outputs, report: &Report) -> Result<(), Failure> {
+        if let Some(mut page) = outputs.page {
+            page.write(report.to_html().as_bytes())?;
+            page.finish()?;
+        }
+        let mut output = outputs.report;
         let mut bytes = Vec::new();
         match self.format {
             Format::Text => bytes.extend_from_slice(report.to_text(style(&output)).as_bytes()),
             Format::Json => report.write_json(&mut bytes).map_err(Failure::new)?,
             Format::Csv => report.write_csv(&mut bytes).map_err(Failure::new)?,
+            Format::Markdown => bytes.extend_from_slice(report.to_markdown().as_bytes()),
+            Format::Html => bytes.extend_from_slice(report.to_html().as_bytes()),
         }
         output.write(&bytes)?;
         output.finish()

@@ -27,8 +27,9 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
         .iter()
         .flat_map(|&mode| arguments.workload.quotas(mode).into_iter().map(move |quota| (mode, quota)))
         .collect();
-    let (runs, mut notes) = simulate(&scenario, &rows)?;
+    let (runs, mut notes) = simulate(&arguments.workload, &scenario, &rows)?;
     let mut report = Report::new(scenario.seed(), scenario.to_toml(), runs);
+    report.shard = arguments.workload.shard;
     report.notes = rendering::notes(&scenario);
     report.notes.append(&mut notes);
     arguments.rendering.write(output, &report)
@@ -36,11 +37,12 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
 
 /// A simulated run for each of `rows`, in their order whatever the number of threads; and what is to be said of them.
 pub(super) fn simulate(
+    arguments: &workload::Arguments,
     scenario: &Scenario,
     rows: &[(SseMode, Option<u64>)],
 ) -> Result<(Vec<Summary>, Vec<String>), Failure> {
     let done: Result<Vec<_>, Failure> =
-        rows.par_iter().map(|&(mode, quota)| simulate_one(scenario, mode, quota)).collect();
+        rows.par_iter().map(|&(mode, quota)| simulate_one(arguments, scenario, mode, quota)).collect();
     let (runs, notes): (Vec<_>, Vec<_>) = done?.into_iter().unzip();
     let mut said: Vec<String> = Vec::new();
     for note in notes.into_iter().flatten() {
@@ -59,6 +61,7 @@ pub(super) fn simulate(
 }
 
 fn simulate_one(
+    arguments: &workload::Arguments,
     scenario: &Scenario,
     mode: SseMode,
     quota: Option<u64>,
@@ -69,8 +72,10 @@ fn simulate_one(
         Stop::Operations(_) => Timestamp::MAX,
     };
     let mut recorder = Recorder::new(Window { from, until });
-    let options = Options { quota, ..Options::default() };
-    let run = sim::run(scenario, mode, &options, &mut recorder).map_err(Failure::usage)?;
+    let (part, quota) = arguments.part(scenario, quota)?;
+    let shard = arguments.shard.map(|shard| (shard.index, shard.of));
+    let options = Options { quota, shard, ..Options::default() };
+    let run = sim::run(&part, mode, &options, &mut recorder).map_err(Failure::usage)?;
     let facts = Run {
         mode,
         kind: Kind::Simulated,

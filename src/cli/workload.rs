@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use s3seal::pipeline;
+use s3seal::report::Shard;
 use s3seal::request::{Operation, SseMode};
 use s3seal::rig;
 use s3seal::units::Span;
@@ -39,6 +40,19 @@ pub(super) struct Arguments {
     /// SSE modes, as in sse-s3,sse-kms
     #[arg(long, value_name = "MODES", value_delimiter = ',')]
     modes: Vec<SseMode>,
+    /// Only every N-th request from number I on, as in 0/4, with an N-th of the quota: N machines make the whole workload
+    #[arg(long, value_name = "I/N", value_parser = shard)]
+    pub(super) shard: Option<Shard>,
+}
+
+/// `0/4`: the first of four.
+fn shard(text: &str) -> Result<Shard, String> {
+    let read = || {
+        let (index, of) = text.split_once('/')?;
+        let shard = Shard { index: index.parse().ok()?, of: of.parse().ok()? };
+        (shard.index < shard.of).then_some(shard)
+    };
+    read().ok_or_else(|| "expected I/N with I from 0 to N - 1, as in 0/4".into())
 }
 
 fn time(text: &str) -> Result<Span, String> {
@@ -87,7 +101,8 @@ impl Arguments {
         for &mode in &scenario.modes {
             rig::rules(scenario, mode).map_err(|error| self.explain(&error))?;
             for quota in self.quotas(mode) {
-                rig::kms(scenario, mode, quota, &directory).map_err(|error| self.explain(&error))?;
+                let (part, quota) = self.part(scenario, quota)?;
+                rig::kms(&part, mode, quota, &directory).map_err(|error| self.explain(&error))?;
             }
         }
         Ok(())
@@ -99,6 +114,17 @@ impl Arguments {
             return vec![None];
         }
         self.quota.iter().copied().map(Some).collect()
+    }
+
+    /// What this machine runs of `scenario` under `quota`, and the quota that is left to say.
+    pub(super) fn part(&self, scenario: &Scenario, quota: Option<u64>) -> Result<(Scenario, Option<u64>), Failure> {
+        match self.shard {
+            None => Ok((scenario.clone(), quota)),
+            Some(Shard { index, of }) => {
+                let part = rig::shard(scenario, quota, index, of).map_err(|error| self.explain(&error))?;
+                Ok((part, None))
+            }
+        }
     }
 
     /// An error of values, with the file that they came from. Flags are named by the field that they set.

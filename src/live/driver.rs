@@ -46,11 +46,13 @@ pub struct Options {
     pub time: Time,
     /// Most bytes of the population.
     pub memory_max: u64,
+    /// Which part of the arrivals this run sends, of how many; as in a simulation. None: all.
+    pub shard: Option<(u32, u32)>,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { quota: None, in_flight_max: IN_FLIGHT_MAX_DEFAULT, time: Time::Real, memory_max: u64::MAX }
+        Self { quota: None, in_flight_max: IN_FLIGHT_MAX_DEFAULT, time: Time::Real, memory_max: u64::MAX, shard: None }
     }
 }
 
@@ -146,7 +148,8 @@ where
     let vault = Arc::new(Vault::new(scenario, mode, directory.kms_keys.clone())?);
     let headers: Vec<BlobHeader> =
         kms.keys.iter().map(|&key| kms.model.header(Granted { key, material: 0 })).collect();
-    let arrivals = Arrivals::new(scenario);
+    let (machine, machines) = options.shard.unwrap_or((0, 1));
+    let arrivals = Arrivals::new(scenario).shard(machine.into(), machines.into());
     let lifetime = settings.bucket_key.lifetime;
     let first_new = arrivals.fixed_objects();
     let store = Store::new(scenario, &vault, &headers, lifetime, first_new, options.memory_max, buffers)?;

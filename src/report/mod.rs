@@ -13,10 +13,15 @@ mod figure;
 mod finding;
 mod hdr;
 mod json;
+mod record;
 mod recorder;
 mod series;
+mod html;
+mod markdown;
+mod merge;
 mod sink;
 mod summary;
+mod table;
 mod tally;
 mod text;
 mod total;
@@ -25,13 +30,15 @@ use serde::{Deserialize, Serialize};
 
 pub use distribution::{Distribution, Percentiles};
 pub use finding::{Finding, Rule};
-pub use hdr::{LoggedRun, write_interval_log};
+pub use hdr::{LoggedRun, merge_interval_logs, write_interval_log};
 pub use json::ReportError;
+pub use record::{Coded, MergeError, OperationCoded, Record, Tallied};
 pub use recorder::{Phase, Recorder, Window};
+pub use html::{DARK, LIGHT, Theme};
 pub use sink::Sink;
 pub use summary::{
     Amplification, Attribution, Cache, Endings, Kind, Kms, KmsOperation, Member, OperationSummary,
-    PhasePercentiles, REFRESH_AHEAD, Run, SecondSummary, Share, Summary,
+    PhaseMeans, PhasePercentiles, REFRESH_AHEAD, Run, SecondSummary, Share, Summary,
 };
 pub use text::Style;
 
@@ -57,10 +64,22 @@ pub struct Report {
     pub valid: bool,
     /// Why they may not.
     pub invalid_reason: Option<String>,
+    /// Which part of the workload this is; none for the whole.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shard: Option<Shard>,
     /// What a reader must know: assumptions above all.
     pub notes: Vec<String>,
     /// The runs, in the order in which they are shown.
     pub runs: Vec<Summary>,
+}
+
+/// The part of a workload that one machine sent: every `of`-th arrival from number `index` on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Shard {
+    /// From 0.
+    pub index: u32,
+    /// How many shards make the whole.
+    pub of: u32,
 }
 
 impl Report {
@@ -75,6 +94,7 @@ impl Report {
             scenario,
             valid: true,
             invalid_reason: None,
+            shard: None,
             notes: Vec::new(),
             runs,
         }

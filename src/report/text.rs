@@ -5,8 +5,9 @@ use std::fmt::Write;
 use anstyle::{AnsiColor, Style as Ansi};
 
 use super::chart::chart;
-use super::figure::{self, NONE, cells, count, rate, share, time};
-use super::{Kind, Percentiles, Report, Share, Summary};
+use super::figure::{self, cells, count, share};
+use super::table::{Cell, Group, Tone, groups, label};
+use super::{Kind, Report, Share, Summary};
 
 /// The least width that is laid out for; a narrower terminal wraps.
 const WIDTH_MIN: usize = 80;
@@ -31,15 +32,6 @@ impl Default for Style {
     fn default() -> Self {
         Self { width: WIDTH_MIN, colour: false }
     }
-}
-
-/// What a piece of text is, for its colour.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Tone {
-    Alarm,
-    Faint,
-    Plain,
-    Strong,
 }
 
 impl Style {
@@ -98,105 +90,6 @@ impl Report {
             let _ = write!(origin, ", on {}", figure::name(&self.machine, 200));
         }
         wrapped(out, &origin, "", style, Tone::Faint);
-    }
-}
-
-/// A cell of a table.
-struct Cell {
-    text: String,
-    tone: Tone,
-}
-
-fn plain(text: String) -> Cell {
-    Cell { text, tone: Tone::Plain }
-}
-
-/// A share that had better be nothing.
-fn alarming(part: Option<f64>) -> Cell {
-    let tone = if part.is_some_and(|part| part > 0.0) { Tone::Alarm } else { Tone::Plain };
-    Cell { text: share(part), tone }
-}
-
-/// A column: two lines of heading, the least width, and its cell for a run.
-struct Column {
-    heading: &'static str,
-    unit: &'static str,
-    width: usize,
-    cell: fn(&Summary) -> Cell,
-}
-
-/// Columns that stay together.
-struct Group {
-    title: &'static str,
-    columns: Vec<Column>,
-}
-
-fn column(heading: &'static str, unit: &'static str, width: usize, cell: fn(&Summary) -> Cell) -> Column {
-    Column { heading, unit, width, cell }
-}
-
-/// What tells runs apart; starts every table.
-fn label() -> Group {
-    let columns = vec![
-        column("mode", "", 18, |run| plain(run.mode.to_string())),
-        column("run", "", 4, |run| plain(if run.kind == Kind::Live { "live".into() } else { "sim".into() })),
-        column("quota", "/s", 7, |run| plain(run.quota_per_s.map_or_else(|| NONE.into(), count))),
-    ];
-    Group { title: "", columns }
-}
-
-fn groups() -> Vec<Group> {
-    let load = vec![
-        column("offered", "/s", 7, |run| plain(rate(run.offered_per_s))),
-        column("completed", "/s", 9, |run| plain(rate(run.completed_per_s))),
-        column("failed", "", 7, |run| alarming(run.failed_share())),
-        column("dropped", "", 7, |run| alarming(run.dropped_share())),
-        column("bodies", "MB/s", 6, |run| plain(figure::bytes_per_second(run.bytes_per_s))),
-    ];
-    let kms = vec![
-        column("KMS calls", "/s", 9, |run| plain(rate(run.kms.calls_per_s))),
-        column("needed", "/request", 8, |run| {
-            plain(run.calls_per_request().map_or_else(|| NONE.into(), rate))
-        }),
-        column("throttled", "", 9, |run| alarming(run.throttled_share())),
-        column("hit ratio", "", 9, |run| plain(run.cache.hit_ratio.map_or_else(|| NONE.into(), hit_ratio))),
-    ];
-    vec![
-        Group { title: "Load", columns: load },
-        Group { title: "KMS", columns: kms },
-        Group {
-            title: "Response time, all that started",
-            columns: vec![
-                column("p50", "", 7, |run| span(&run.response_time_ns, |p| p.p50)),
-                column("p90", "", 7, |run| span(&run.response_time_ns, |p| p.p90)),
-                column("p99", "", 7, |run| span(&run.response_time_ns, |p| p.p99)),
-                column("p99.9", "", 7, |run| span(&run.response_time_ns, |p| p.p999)),
-                column("max", "", 7, |run| span(&run.response_time_ns, |p| p.max)),
-            ],
-        },
-        Group {
-            title: "Response time, successes",
-            columns: vec![
-                column("p50", "", 7, |run| span(&run.response_time_success_ns, |p| p.p50)),
-                column("p90", "", 7, |run| span(&run.response_time_success_ns, |p| p.p90)),
-                column("p99", "", 7, |run| span(&run.response_time_success_ns, |p| p.p99)),
-                column("p99.9", "", 7, |run| span(&run.response_time_success_ns, |p| p.p999)),
-                column("max", "", 7, |run| span(&run.response_time_success_ns, |p| p.max)),
-            ],
-        },
-    ]
-}
-
-fn span(percentiles: &Percentiles, pick: fn(&Percentiles) -> u64) -> Cell {
-    plain(if percentiles.count == 0 { NONE.into() } else { time(pick(percentiles)) })
-}
-
-/// 0 to 1 with three decimals; what is not all does not show as 1.
-fn hit_ratio(ratio: f64) -> String {
-    match ratio {
-        n if n > 0.0 && n < 0.0005 => "<0.001".into(),
-        n if (0.9995..1.0).contains(&n) => ">0.999".into(),
-        n => format!("{n:.3}"),
     }
 }
 

@@ -13,6 +13,7 @@ mod job;
 mod time;
 mod event_queue;
 mod slab;
+mod shard;
 
 pub(crate) use event_queue::EventQueue;
 pub(crate) use slab::{Place, Slab};
@@ -20,5 +21,6 @@ pub(crate) use slab::{Place, Slab};
 pub use error::RigError;
 pub use job::{directory, job};
 pub use kms::{Kms, OUTAGE_GIVES_UP_AFTER, QUOTA_DATE, kms};
+pub use shard::shard;
 pub use setting::{CACHE_MAX_AGE_DEFAULT, rules, settings};
 pub use time::{CRYPTO_COST, Cost, S3Times, STORE_COST, Stalls};

@@ -36,7 +36,9 @@ pub fn run(
         let endless = Scenario { stop: Stop::Operations(u64::MAX), ..scenario.clone() };
         return run_any(scenario, mode, options, &schedule, Arrivals::new(&endless), sink);
     }
-    run_any(scenario, mode, options, &schedule, of_scenario, sink)
+    let (machine, machines) = options.shard.unwrap_or((0, 1));
+    let arrivals = of_scenario.shard(machine.into(), machines.into());
+    run_any(scenario, mode, options, &schedule, arrivals, sink)
 }
 
 /// As [`run`], with `arrivals` from elsewhere, such as a trace, in due order. The scenario gives everything else; its
