@@ -6,17 +6,18 @@ mod page;
 mod price;
 mod workload;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::error::ErrorKind;
 use clap::{Args, CommandFactory, Subcommand, ValueEnum};
-use s3seal::cost::{Bill, Month, PriceBook, Region, Terms, Usage, UsageFile};
+use s3seal::cost::{Bill, Month, Region, Usage, UsageFile};
 use s3seal::request::{Operation, SseMode};
 
 use self::flag::Limit;
 use self::workload::{Flags, Workload};
-use super::{Failure, file};
+use super::pricing::{Prices, read};
+use super::{Failure, file, pricing};
 
 #[derive(Debug, Args)]
 #[command(args_conflicts_with_subcommands = true)]
@@ -53,7 +54,7 @@ struct Question {
     #[arg(long, value_name = "FILE")]
     usage: Option<PathBuf>,
     #[command(flatten)]
-    pricing: Pricing,
+    pricing: pricing::Arguments,
     #[command(flatten)]
     answer: Answer,
     /// Exit with 3 when this holds: `month>500USD`, or `encryption>=20USD` for what encryption adds
@@ -62,17 +63,6 @@ struct Question {
     /// The account named in FOCUS output
     #[arg(long, value_name = "ID", default_value = "estimate")]
     account: String,
-}
-
-/// Which prices hold.
-#[derive(Debug, Args)]
-struct Pricing {
-    /// A CSV price book over the one in the program; may be repeated, the last goes first
-    #[arg(long, value_name = "FILE")]
-    prices: Vec<PathBuf>,
-    /// The account's free tier is used up by other work
-    #[arg(long)]
-    no_free_tier: bool,
 }
 
 /// Where the answer goes, and in what form.
@@ -189,11 +179,6 @@ struct Asked {
     workload: Option<Workload>,
 }
 
-struct Prices {
-    book: PriceBook,
-    terms: Terms,
-}
-
 impl Asked {
     fn new(question: &Question) -> Result<Self, Failure> {
         let pricing = Prices::new(&question.pricing)?;
@@ -241,37 +226,12 @@ impl Asked {
     }
 }
 
-impl Prices {
-    fn new(pricing: &Pricing) -> Result<Self, Failure> {
-        let mut book = PriceBook::embedded();
-        for path in &pricing.prices {
-            let (name, text) = read(path)?;
-            book = book.overlay(&text, &name).map_err(Failure::new)?;
-        }
-        Ok(Self { book, terms: Terms { free_tier: !pricing.no_free_tier } })
-    }
-
-    fn bill(&self, usage: &Usage) -> Result<Bill, Failure> {
-        Bill::new(usage, &self.book, self.terms).map_err(Failure::new)
-    }
-}
-
 impl Answer {
     fn write(&self, text: &str) -> Result<(), Failure> {
         let mut output = file::Output::new(self.output.as_deref(), self.force, false)?;
         output.write(text.as_bytes())?;
         output.finish()
     }
-}
-
-fn read(path: &Path) -> Result<(String, String), Failure> {
-    use std::io::Read;
-    let mut input = file::Input::new(Some(path))?;
-    let mut text = String::new();
-    input
-        .read_to_string(&mut text)
-        .map_err(|error| Failure::new(format_args!("cannot read {}: {error}", input.name)))?;
-    Ok((input.name, text))
 }
 
 fn this_month() -> Option<Month> {

@@ -42,6 +42,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
         [first, others @ ..] => (Some(*first), others.to_vec()),
     };
     scenario.kms.quota = live_quota.or(scenario.kms.quota);
+    let pricing = arguments.rendering.pricing.pricing(&scenario)?;
     let progress = Arc::new(Progress::default());
     // Before there is a file to remove.
     file::interrupts(&progress);
@@ -93,6 +94,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     report.machine = machine();
     report.shard = arguments.workload.shard;
     report.notes = notes;
+    report.price(&pricing).map_err(Failure::new)?;
     let invalid = (!reasons.is_empty()).then(|| reasons.join("; "));
     if let Some(reason) = &invalid {
         report.invalidate(reason.clone());

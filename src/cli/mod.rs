@@ -9,6 +9,7 @@ mod seal;
 mod open;
 mod workload;
 mod rendering;
+mod pricing;
 mod scenario;
 mod sim;
 mod load;

@@ -10,8 +10,8 @@ use s3seal::rig;
 use s3seal::units::Span;
 use s3seal::workload::Scenario;
 
-use super::Failure;
 use super::file::{Output, refuse_existing};
+use super::{Failure, pricing};
 
 #[derive(Debug, Default, Args)]
 #[group(skip)]
@@ -28,6 +28,8 @@ pub(super) struct Arguments {
     /// Replace existing files
     #[arg(long)]
     force: bool,
+    #[command(flatten)]
+    pub(super) pricing: pricing::OfRun,
 }
 
 /// Where a report goes: its own file or standard output, and the page.

@@ -21,6 +21,7 @@ pub(super) struct Arguments {
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let scenario = arguments.workload.scenario()?;
+    let pricing = arguments.rendering.pricing.pricing(&scenario)?;
     let output = arguments.rendering.open()?;
     let rows: Vec<_> = scenario
         .modes
@@ -32,6 +33,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     report.shard = arguments.workload.shard;
     report.notes = rendering::notes(&scenario);
     report.notes.append(&mut notes);
+    report.price(&pricing).map_err(Failure::new)?;
     arguments.rendering.write(output, &report)
 }
 

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use s3seal::cost::Region;
 use s3seal::pipeline;
 use s3seal::report::Shard;
 use s3seal::request::{Operation, SseMode};
@@ -25,6 +26,9 @@ pub(super) struct Arguments {
     /// Requests per second, in the long run
     #[arg(long, value_name = "PER_SECOND", allow_negative_numbers = true)]
     rate: Option<f64>,
+    /// The AWS Region: its KMS quota, where --quota gives none, and its prices
+    #[arg(long, value_name = "REGION")]
+    region: Option<Region>,
     /// KMS calls per second; several, as in 5500,10000, are run side by side
     #[arg(long, value_name = "PER_SECOND", value_delimiter = ',')]
     pub(super) quota: Vec<u64>,
@@ -81,6 +85,9 @@ impl Arguments {
         }
         if let Some(duration) = self.duration {
             scenario.stop = Stop::Duration(duration);
+        }
+        if let Some(region) = self.region {
+            scenario.kms.region = region.to_string();
         }
         scenario.warm_up = self.warm_up.unwrap_or(scenario.warm_up);
         scenario.seed = self.seed.unwrap_or(scenario.seed);

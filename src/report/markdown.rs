@@ -23,7 +23,7 @@ impl Report {
         }
         out.push('\n');
         if !self.runs.is_empty() {
-            for group in groups() {
+            for group in groups(&self.runs) {
                 table(&mut out, &self.runs, &group);
             }
             blocks(&mut out, &self.runs);

@@ -7,6 +7,7 @@
 //! reads a clock.
 
 mod chart;
+mod cost;
 mod csv;
 mod distribution;
 mod figure;
@@ -28,6 +29,9 @@ mod total;
 
 use serde::{Deserialize, Serialize};
 
+pub use cost::{
+    Cost, CostAttribution, CostShare, PerMillion, Pricing, PricingError, Saving, body_passes, request_item,
+};
 pub use distribution::{Distribution, Percentiles};
 pub use finding::{Finding, Rule};
 pub use hdr::{LoggedRun, merge_interval_logs, write_interval_log};

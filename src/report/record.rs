@@ -63,8 +63,8 @@ pub struct OperationCoded {
 /// KMS calls by the number of a member.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tallied {
-    /// Number, calls, those of them that were throttled.
-    pub calls: Vec<(u32, u64, u64)>,
+    /// Number, calls, those of them that were throttled, those that cost money.
+    pub calls: Vec<(u32, u64, u64, u64)>,
     /// Names of the largest.
     pub names: BTreeMap<u32, String>,
 }
@@ -96,8 +96,8 @@ pub struct Record {
     pub by_principal: Tallied,
     /// By KMS key.
     pub by_kms_key: Tallied,
-    /// By operation: calls and throttled; the last is refresh ahead.
-    pub by_operation: Vec<(u64, u64)>,
+    /// By operation: calls, throttled, billed; the last is refresh ahead.
+    pub by_operation: Vec<(u64, u64, u64)>,
 }
 
 /// Why reports do not merge.
@@ -223,8 +223,9 @@ impl OperationCoded {
 
 impl Tallied {
     fn new(tally: &Tally, name: impl Fn(u32) -> String) -> Self {
-        let calls: Vec<_> = tally.iter().map(|(member, calls)| (member, calls.sent, calls.throttled)).collect();
-        let mut largest: Vec<_> = calls.iter().map(|(member, sent, _)| (std::cmp::Reverse(*sent), *member)).collect();
+        let coded = |(member, calls): (u32, Calls)| (member, calls.sent, calls.throttled, calls.billed);
+        let calls: Vec<_> = tally.iter().map(coded).collect();
+        let mut largest: Vec<_> = calls.iter().map(|(member, sent, ..)| (std::cmp::Reverse(*sent), *member)).collect();
         largest.sort_unstable();
         let names = largest.into_iter().take(NAMED).map(|(_, member)| (member, name(member))).collect();
         Self { calls, names }
@@ -232,8 +233,8 @@ impl Tallied {
 
     fn decode(&self) -> Tally {
         let mut tally = Tally::default();
-        for (member, sent, throttled) in &self.calls {
-            tally.add(*member, Calls { sent: *sent, throttled: *throttled });
+        for &(member, sent, throttled, billed) in &self.calls {
+            tally.add(member, Calls { sent, throttled, billed });
         }
         tally
     }
@@ -261,7 +262,7 @@ impl Record {
             by_bucket: Tallied::new(&recorder.by_bucket, |n| name(Member::Bucket(n))),
             by_principal: Tallied::new(&recorder.by_principal, |n| name(Member::Principal(n))),
             by_kms_key: Tallied::new(&recorder.by_kms_key, |n| name(Member::KmsKey(n))),
-            by_operation: recorder.by_operation.iter().map(|calls| (calls.sent, calls.throttled)).collect(),
+            by_operation: recorder.by_operation.iter().map(|calls| (calls.sent, calls.throttled, calls.billed)).collect(),
         }
     }
 
@@ -291,8 +292,8 @@ impl Record {
         if self.by_operation.len() != recorder.by_operation.len() {
             return Err(format!("{} operations, expected {}", self.by_operation.len(), recorder.by_operation.len()));
         }
-        for (calls, (sent, throttled)) in recorder.by_operation.iter_mut().zip(&self.by_operation) {
-            *calls = Calls { sent: *sent, throttled: *throttled };
+        for (calls, &(sent, throttled, billed)) in recorder.by_operation.iter_mut().zip(&self.by_operation) {
+            *calls = Calls { sent, throttled, billed };
         }
         let start = i128::from(recorder.window.from.second());
         for second in series {

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::cost::Cost;
 use super::distribution::Percentiles;
 use super::figure::ratio;
 use super::record::Record;
@@ -117,6 +118,9 @@ pub struct Summary {
     /// The whole distributions and tallies, for merging and drawing; none in reports of older programs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub record: Option<Record>,
+    /// What a month of it costs; none until the report is [priced](super::Report::price).
+    #[serde(default)]
+    pub cost: Option<Cost>,
 }
 
 /// Requests by ending.
@@ -252,6 +256,9 @@ pub struct OperationSummary {
     pub failed: u64,
     /// Those that never started.
     pub dropped: u64,
+    /// The same by ending.
+    #[serde(default)]
+    pub endings: Endings,
     /// `finished − due` over all that started.
     pub response_time_ns: Percentiles,
     /// `finished − due` over the successes.
@@ -272,7 +279,7 @@ pub struct OperationSummary {
     pub bytes: u64,
 }
 
-/// KMS calls and throttles by who caused them; each list sums to [`Kms::calls`] and [`Kms::throttled`].
+/// KMS calls and throttles by who caused them; each list sums to [`Kms::calls`], [`Kms::throttled`], [`Kms::billed`].
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Attribution {
     /// By bucket.
@@ -294,6 +301,9 @@ pub struct Share {
     pub calls: u64,
     /// Those of them that were throttled.
     pub throttled: u64,
+    /// Those of them that cost money.
+    #[serde(default)]
+    pub billed: u64,
 }
 
 /// One second of a run.

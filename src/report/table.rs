@@ -1,7 +1,9 @@
 //! The columns of a report, in the order and the groups in which text, Markdown and HTML show them.
 
 use super::figure::{self, NONE, count, rate, share, time};
-use super::{Kind, Percentiles, Summary};
+use super::{Cost, Kind, Percentiles, Summary};
+use crate::cost::grouped_decimal;
+use crate::units::Usd;
 
 /// What a piece of text is, for its colour.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,7 +69,8 @@ pub(super) fn label() -> Group {
     Group { title: "", columns }
 }
 
-pub(super) fn groups() -> Vec<Group> {
+/// The groups that say something of `runs`: costs only once they are priced.
+pub(super) fn groups(runs: &[Summary]) -> Vec<Group> {
     let load = vec![
         column(("offered", "/s"), 7, "/offered_per_s", |run| plain(rate(run.offered_per_s))),
         column(("completed", "/s"), 9, "/completed_per_s", |run| plain(rate(run.completed_per_s))),
@@ -99,12 +102,43 @@ pub(super) fn groups() -> Vec<Group> {
         column(("p99.9", ""), 7, "/response_time_success_ns/p999", |run| success(run, |p| p.p999)),
         column(("max", ""), 7, "/response_time_success_ns/max", |run| success(run, |p| p.max)),
     ];
-    vec![
+    let cost = vec![
+        column(("total", "/month"), 9, "/cost/total", |run| cost(run, |cost| Some((cost, cost.total)))),
+        column(("encryption", "/month"), 10, "/cost/encryption_adds", |run| {
+            cost(run, |cost| Some((cost, cost.encryption_adds)))
+        }),
+        column(("encryption", "/million"), 10, "/cost/per_million/encryption_adds", |run| {
+            cost(run, |cost| Some((cost, cost.per_million?.encryption_adds)))
+        }),
+        column(("saves", "/month"), 9, "/cost/saves/usd", |run| {
+            cost(run, |cost| Some((cost, cost.saves.as_ref()?.usd)))
+        }),
+    ];
+    let mut groups = vec![
         Group { title: "Load", columns: load },
         Group { title: "KMS", columns: kms },
+        Group { title: "Cost, USD", columns: cost },
         Group { title: "Response time, all that started", columns: all },
         Group { title: "Response time, successes", columns: successes },
-    ]
+    ];
+    if runs.iter().all(|run| run.cost.is_none()) {
+        groups.remove(2);
+    }
+    groups
+}
+
+/// An amount of a run's cost, marked where it lacks a price or rests on one that is not confirmed.
+fn cost(run: &Summary, pick: fn(&Cost) -> Option<(&Cost, Usd)>) -> Cell {
+    run.cost.as_ref().and_then(pick).map_or_else(|| plain(NONE.into()), |(cost, usd)| plain(money(cost, usd)))
+}
+
+/// `usd`, marked as above.
+pub(super) fn money(cost: &Cost, usd: Usd) -> String {
+    let least = if cost.complete { "" } else { ">=" };
+    let unsure = if cost.confirmed { "" } else { "*" };
+    // Cents where they show; the JSON and the CSV have all of them.
+    let places = if usd.cents().unsigned_abs() < 100_000 { 2 } else { 0 };
+    format!("{least}{}{unsure}", grouped_decimal(usd.decimal(), places))
 }
 
 fn span(percentiles: &Percentiles, pick: fn(&Percentiles) -> u64) -> Cell {

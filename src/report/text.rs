@@ -5,9 +5,11 @@ use std::fmt::Write;
 use anstyle::{AnsiColor, Style as Ansi};
 
 use super::chart::chart;
-use super::figure::{self, cells, count, share};
+use super::figure::{self, NONE, cells, count, share};
 use super::table::{Cell, Group, Tone, groups, label};
-use super::{Kind, Report, Share, Summary};
+use super::{Cost, CostAttribution, CostShare, Kind, Report, Share, Summary};
+use crate::cost::{Charge, Unit, grouped_decimal};
+use crate::units::Usd;
 
 /// The least width that is laid out for; a narrower terminal wraps.
 const WIDTH_MIN: usize = 80;
@@ -15,6 +17,8 @@ const WIDTH_MIN: usize = 80;
 const PROSE_MAX: usize = 100;
 /// Cells between two columns.
 const GAP: usize = 2;
+/// Cells that a word of a price may take.
+const NAME_MAX: usize = 72;
 /// Members that are shown of each breakdown; the JSON has more.
 const MEMBERS: usize = 3;
 
@@ -62,6 +66,7 @@ impl Report {
             tables(&mut out, &self.runs, style);
             charts(&mut out, &self.runs, style);
             members(&mut out, &self.runs, style);
+            prices(&mut out, &self.runs, style);
         }
         self.foot(&mut out, style);
         out
@@ -122,7 +127,7 @@ fn tables(out: &mut String, runs: &[Summary], style: Style) {
     let label = Block::new(&label(), runs);
     let mut side_by_side: Vec<Block> = Vec::new();
     let mut used = label.width();
-    for block in groups().iter().map(|group| Block::new(group, runs)) {
+    for block in groups(runs).iter().map(|group| Block::new(group, runs)) {
         // A gap twice as wide sets groups apart.
         let needed = 2 * GAP + block.width();
         if !side_by_side.is_empty() && used + needed > style.width() {
@@ -243,25 +248,30 @@ fn charts(out: &mut String, runs: &[Summary], style: Style) {
 /// Who causes the KMS calls of the run that calls most, where there is more than one who could.
 fn members(out: &mut String, runs: &[Summary], style: Style) {
     let Some(run) = runs.iter().reduce(|a, b| if b.kms.calls > a.kms.calls { b } else { a }) else { return };
+    let (calls, unpriced) = (&run.attribution, CostAttribution::default());
+    let cost = run.cost.as_ref().map_or(&unpriced, |cost| &cost.attribution);
     let lists = [
-        ("bucket", &run.attribution.bucket),
-        ("principal", &run.attribution.principal),
-        ("operation", &run.attribution.operation),
-        ("KMS key", &run.attribution.kms_key),
+        ("bucket", &calls.bucket, &cost.bucket),
+        ("principal", &calls.principal, &cost.principal),
+        ("operation", &calls.operation, &cost.operation),
+        ("KMS key", &calls.kms_key, &cost.kms_key),
     ];
-    let shown: Vec<_> = lists.into_iter().filter(|(_, list)| list.len() > 1).collect();
+    let shown: Vec<_> = lists.into_iter().filter(|(_, list, _)| list.len() > 1).collect();
     if shown.is_empty() {
         return;
     }
     let kind = if run.kind == Kind::Live { "" } else { " (simulated)" };
     out.push_str(&style.paint(&format!("Who calls KMS under {}{kind}", run.mode), Tone::Strong));
-    let _ = writeln!(out, "\n{:<9}  {:>7}  {:>9}  name", "", "calls", "throttled");
-    for (what, list) in shown {
-        for (place, member) in top(list).iter().enumerate() {
+    let money = |usd: String| if run.cost.is_some() { format!("{usd:>12}  ") } else { String::new() };
+    let _ =
+        writeln!(out, "\n{:<9}  {:>7}  {:>9}  {}name", "", "calls", "throttled", money("USD/month".into()));
+    for (what, list, costs) in shown {
+        for (place, (member, usd)) in top(list, costs).iter().enumerate() {
             let what = if place == 0 { what } else { "" };
             let calls = share(figure::ratio(member.calls, run.kms.calls));
             let throttled = share(figure::ratio(member.throttled, member.calls));
-            let line = format!("{what:<9}  {calls:>7}  {throttled:>9}  ");
+            let usd = money(usd.map_or_else(|| NONE.into(), |usd| grouped_decimal(usd.decimal(), 2)));
+            let line = format!("{what:<9}  {calls:>7}  {throttled:>9}  {usd}");
             let room = style.width().saturating_sub(cells(&line));
             let name =
                 member.name.as_deref().map_or_else(|| "all others".into(), |name| figure::name(name, room));
@@ -271,19 +281,75 @@ fn members(out: &mut String, runs: &[Summary], style: Style) {
     out.push('\n');
 }
 
-/// The largest few, and the rest in one.
-fn top(list: &[Share]) -> Vec<Share> {
+/// The largest few with what they cost, and the rest in one.
+fn top(list: &[Share], costs: &[CostShare]) -> Vec<(Share, Option<Usd>)> {
+    let usd = |place: usize| costs.get(place).and_then(|cost| cost.usd);
+    let mut all = list.iter().cloned().enumerate().map(|(place, share)| (share, usd(place)));
     if list.len() <= MEMBERS + 1 {
-        return list.to_vec();
+        return all.collect();
     }
-    let mut shown = list[..MEMBERS].to_vec();
-    let sum = |pick: fn(&Share) -> u64| list[MEMBERS..].iter().map(pick).fold(0, u64::saturating_add);
-    shown.push(Share {
-        name: None,
-        calls: sum(|member| member.calls),
-        throttled: sum(|member| member.throttled),
-    });
+    let mut shown: Vec<_> = all.by_ref().take(MEMBERS).collect();
+    let nobody = Share { name: None, calls: 0, throttled: 0, billed: 0 };
+    shown.push(all.fold((nobody, Some(Usd::ZERO)), |(rest, sum), (share, usd)| {
+        let rest = Share {
+            name: None,
+            calls: rest.calls.saturating_add(share.calls),
+            throttled: rest.throttled.saturating_add(share.throttled),
+            billed: rest.billed.saturating_add(share.billed),
+        };
+        (rest, sum.zip(usd).map(|(sum, usd)| sum + usd))
+    }));
     shown
+}
+
+/// The prices that the costs rest on, each once, and what the columns mean.
+fn prices(out: &mut String, runs: &[Summary], style: Style) {
+    let costs: Vec<&Cost> = runs.iter().filter_map(|run| run.cost.as_ref()).collect();
+    let Some(first) = costs.first() else { return };
+    let mut rows: Vec<(String, String)> = Vec::new();
+    for charge in costs.iter().flat_map(|cost| &cost.lines) {
+        let sure = match charge.confidence.as_str() {
+            "found" => "",
+            "missing" => "; MISSING",
+            _ => "; UNCONFIRMED",
+        };
+        let title = figure::name(&charge.title, NAME_MAX) + sure;
+        if !rows.iter().any(|(_, known)| *known == title) {
+            rows.push((rate_of(charge), title));
+        }
+    }
+    let place = [&first.region, &first.month].map(|text| figure::name(text, NAME_MAX)).join(", ");
+    out.push_str(&style.paint(&format!("Prices in {place}, USD"), Tone::Strong));
+    out.push_str("\n");
+    let widest = rows.iter().map(|(rate, _)| cells(rate)).max().unwrap_or(0);
+    for (rate, title) in &rows {
+        let _ = writeln!(out, "{rate}{}{title}", " ".repeat(widest - cells(rate) + GAP));
+    }
+    let mut meaning = "Month: the requests at this rate for a month, with the free tier, and the keys. Million: a \
+                       million requests that succeed, without either. Saves: against the KMS calls of sse-kms."
+        .to_owned();
+    if costs.iter().any(|cost| !cost.confirmed) {
+        meaning.push_str(" *: a price is not confirmed.");
+    }
+    if costs.iter().any(|cost| !cost.complete) {
+        meaning.push_str(" >=: a price is not known, and its line is not in the sum.");
+    }
+    meaning.push_str(" Sources: `s3seal cost prices`.");
+    wrapped(out, &meaning, "", style, Tone::Faint);
+    out.push('\n');
+}
+
+/// `0.03 per 10,000 requests`.
+pub(super) fn rate_of(charge: &Charge) -> String {
+    let (Some(price), Some(per)) = (&charge.price, &charge.per) else { return NONE.into() };
+    let unit =
+        charge.unit.parse::<Unit>().map_or_else(|_| figure::name(&charge.unit, NAME_MAX), Unit::plural);
+    match per.parse::<u64>() {
+        Ok(1) | Err(_) => {
+            format!("{} per {}", figure::name(price, NAME_MAX), figure::name(&charge.unit, NAME_MAX))
+        }
+        Ok(per) => format!("{} per {} {unit}", figure::name(price, NAME_MAX), count(per)),
+    }
 }
 
 /// Writes `text` in lines that fit, each after the first indented by the width of `lead`.

@@ -54,6 +54,7 @@ impl Summary {
             attribution: attribution(recorder, &name),
             series: series(recorder),
             record: Some(Record::new(recorder, run.until, &name)),
+            cost: None,
         }
     }
 }
@@ -196,6 +197,7 @@ fn operations(recorder: &Recorder) -> Vec<OperationSummary> {
             completed: total.completed,
             failed: total.failed,
             dropped: total.endings.dropped,
+            endings: total.endings,
             response_time_ns: total.all(Phase::Response),
             response_time_success_ns: total.succeeded[Phase::Response as usize].percentiles(),
             service_time_ns: total.all(Phase::Service),
@@ -240,10 +242,11 @@ fn breakdown(
             name: Some(name(*member)),
             calls: calls.sent,
             throttled: calls.throttled,
+            billed: calls.billed,
         })
         .collect();
     if rest.sent > 0 {
-        shares.push(Share { name: None, calls: rest.sent, throttled: rest.throttled });
+        shares.push(Share { name: None, calls: rest.sent, throttled: rest.throttled, billed: rest.billed });
     }
     shares
 }

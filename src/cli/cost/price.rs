@@ -4,7 +4,8 @@ use clap::Args;
 use s3seal::cost::{Month, Price, Region, Scope, Table, grouped};
 use serde_json::json;
 
-use super::{Answer, Failure, Format, Prices, Pricing, refuse, this_month};
+use super::{Answer, Failure, Format, refuse, this_month};
+use crate::cli::pricing::{self, Prices};
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
@@ -15,7 +16,7 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "YYYY-MM")]
     month: Option<Month>,
     #[command(flatten)]
-    pricing: Pricing,
+    pricing: pricing::Arguments,
     #[command(flatten)]
     answer: Answer,
 }

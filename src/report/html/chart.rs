@@ -112,9 +112,14 @@ fn height(n: u64) -> f64 {
     n as f64
 }
 
+/// Whether a chart of KMS calls says something of `run`: a quota stands above it, or there are calls.
+pub(super) fn may_call(run: &Summary) -> bool {
+    run.kms.calls > 0 || run.quota_per_s.is_some()
+}
+
 /// KMS calls of each run of `group`, second by second, on one scale.
 pub(super) fn quota(group: &Group<'_>) -> Markup {
-    let calling: Vec<&Summary> = group.runs.iter().map(|(_, run)| *run).filter(|run| run.kms.calls > 0).collect();
+    let calling: Vec<&Summary> = group.runs.iter().map(|(_, run)| *run).filter(|run| may_call(run)).collect();
     let most = |run: &&Summary| {
         let busiest = Timeline::new(&run.series).map_or(0, |line| line.bins.iter().map(|bin| bin.busiest).max().unwrap_or(0));
         run.quota_per_s.unwrap_or(0).max(busiest)
@@ -127,8 +132,7 @@ pub(super) fn quota(group: &Group<'_>) -> Markup {
                 @if run.kms.throttled > 0 {
                     p class="alarm" { (share(run.throttled_share())) " of " (count(run.kms.calls)) " calls throttled" }
                 } @else {
-                    p { "nothing throttled; at most " (count(run.kms.peak_calls_per_s)) " of "
-                        (run.quota_per_s.map_or_else(|| "no quota".into(), count)) " calls in a second" }
+                    p { "none throttled, at most " (count(run.kms.peak_calls_per_s)) " calls in a second" }
                 }
                 (calls(run, top))
             }
@@ -138,9 +142,16 @@ pub(super) fn quota(group: &Group<'_>) -> Markup {
 
 fn calls(run: &Summary, top: f64) -> Markup {
     let Some(line) = Timeline::new(&run.series) else { return html! {} };
-    let label = |value: f64| short(value);
+    let limit = run.quota_per_s.map(height);
+    let label = |value: f64| if limit == Some(value) { format!("quota {}", short(value)) } else { short(value) };
     let x = line.axis(&seconds);
-    let y = Axis { range: 0.0..top, ticks: nice(top, 4), label: &label };
+    let mut ticks = nice(top, 4);
+    if let Some(limit) = limit {
+        // Where it would touch a round number, the quota is written.
+        ticks.retain(|tick| (tick - limit).abs() > top * 0.09);
+        ticks.push(limit);
+    }
+    let y = Axis { range: 0.0..top, ticks, label: &label };
     let name = format!("KMS calls per second under {}", run.mode);
     panel((380, 190), &name, &x, &y, |chart, pen| {
         if line.first < 0 && line.last >= 0 {
@@ -178,13 +189,6 @@ fn calls(run: &Summary, top: f64) -> Markup {
             chart
                 .draw_series(LineSeries::new([(from, at), (to, at)], pen.ink("quota").stroke_width(2)))
                 .expect(IN_MEMORY);
-            let style = ("sans-serif", 122).into_font().color(&pen.ink("strong"));
-            let style = style.pos(plotters::style::text_anchor::Pos::new(
-                plotters::style::text_anchor::HPos::Right,
-                plotters::style::text_anchor::VPos::Bottom,
-            ));
-            let text = Text::new(format!("quota {}/s", count(quota)), (to, at), style);
-            chart.draw_series(std::iter::once(text)).expect(IN_MEMORY);
         }
     })
 }
@@ -351,7 +355,7 @@ fn decade(power: f64) -> String {
 }
 
 /// The part of requests whose data key was cached, over time; a curve for each run of `group` that needed KMS keys.
-pub(super) fn hits(group: &Group<'_>) -> Option<Markup> {
+pub(super) fn hits(group: &Group<'_>, width: u32) -> Option<Markup> {
     let lines: Vec<(&Summary, Timeline)> = group
         .runs
         .iter()
@@ -363,7 +367,7 @@ pub(super) fn hits(group: &Group<'_>) -> Option<Markup> {
     let whole = Timeline { first, last, seconds_in_a_bin: 1, bins: Vec::new() };
     let label = |value: f64| format!("{} %", rate(value * 100.0));
     let y = Axis { range: -0.02..1.02, ticks: vec![0.0, 0.25, 0.5, 0.75, 1.0], label: &label };
-    let drawn = panel((430, 200), "Hit ratio over time", &whole.axis(&seconds), &y, |chart, pen| {
+    let drawn = panel((width, 190), "Hit ratio over time", &whole.axis(&seconds), &y, |chart, pen| {
         if first < 0 && last >= 0 {
             pen.title("warm-up: not in the figures".into());
             let warm = Rectangle::new([(float(first), -0.02), (0.0, 1.02)], pen.ink("warm").filled());

@@ -10,13 +10,17 @@ mod palette;
 mod panel;
 mod sheet;
 
+use rust_decimal::prelude::ToPrimitive;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use self::bar::{Row, bars};
 use super::figure::{self, NONE, count, rate, share, time};
-use super::table::{Tone, groups, label};
-use super::{Kind, PhaseMeans, Report, Rule, Share, Summary};
+use super::table::{Tone, groups, label, money};
+use super::text::rate_of;
+use super::{Cost, Kind, PhaseMeans, Report, Rule, Share, Summary};
+use crate::cost::grouped_decimal;
 use crate::request::SseMode;
+use crate::units::Usd;
 
 pub use palette::{DARK, LIGHT, Theme};
 
@@ -44,6 +48,7 @@ impl Report {
                 (latency_section(&groups))
                 (phase_section(&self.runs))
                 (hit_section(&groups))
+                (cost_section(&self.runs))
                 (table_section(self))
                 (member_section(&self.runs))
             }
@@ -196,12 +201,14 @@ fn together(runs: &[Summary]) -> Vec<Group<'_>> {
 }
 
 fn quota_section(groups: &[Group<'_>]) -> Markup {
-    let shown: Vec<&Group<'_>> = groups.iter().filter(|group| group.runs.iter().any(|(_, run)| run.kms.calls > 0)).collect();
+    let shown: Vec<&Group<'_>> =
+        groups.iter().filter(|group| group.runs.iter().any(|(_, run)| chart::may_call(run))).collect();
     html! {
         @if !shown.is_empty() {
             section id="quota" {
                 h2 { "KMS calls against the quota" }
-                p { "Calls per second. The dashed line is the quota; what stands above it in red was throttled. Grey is the warm-up." }
+                p { "Calls per second. The dashed line is the quota; what stands above it in red was throttled. The shaded part is \
+                    the warm-up." }
                 @for group in shown { div class="grid" { (chart::quota(group)) } }
             }
         }
@@ -253,7 +260,7 @@ fn phase_section(runs: &[Summary]) -> Markup {
             section id="phases" {
                 h2 { "Where the time goes" }
                 p { "The mean response time and the parts it is made of. Each bar fills the width: compare shares along it, and totals at its end." }
-                div class="card" style="margin-top:16px" {
+                div class="card top" {
                     (bars(&rows, None))
                     ul class="legend" { @for (class, name, _) in occurring { li { span class={ "swatch " (class) } {} (name) } } }
                 }
@@ -263,13 +270,73 @@ fn phase_section(runs: &[Summary]) -> Markup {
 }
 
 fn hit_section(groups: &[Group<'_>]) -> Markup {
-    let drawn: Vec<Markup> = groups.iter().filter_map(chart::hits).collect();
+    let width = if groups.len() == 1 { 860 } else { 430 };
+    let drawn: Vec<Markup> = groups.iter().filter_map(|group| chart::hits(group, width)).collect();
     html! {
         @if !drawn.is_empty() {
             section id="hits" {
                 h2 { "How often a data key was at hand" }
                 p { "The part of the requests that found a cached data key or a warm Bucket Key, over time." }
-                div class="grid wide" { @for chart in &drawn { (chart) } }
+                div class={ "grid " (if drawn.len() == 1 { "one" } else { "wide" }) } { @for chart in &drawn { (chart) } }
+            }
+        }
+    }
+}
+
+/// A month of each run in money: what the requests cost anyway, and what encryption adds.
+fn cost_section(runs: &[Summary]) -> Markup {
+    let priced: Vec<(&Summary, &Cost)> = runs.iter().filter_map(|run| Some((run, run.cost.as_ref()?))).collect();
+    let Some((_, first)) = priced.first() else { return html! {} };
+    let size = |usd: Usd| usd.decimal().to_f64().unwrap_or(0.0).max(0.0);
+    let rows: Vec<Row> = priced
+        .iter()
+        .map(|(run, cost)| {
+            let adds = cost.encryption_adds;
+            let base = cost.total - adds;
+            let text = |usd: Usd| grouped_decimal(usd.decimal(), 2);
+            Row {
+                label: html! { (run.mode) (chip(run)) },
+                value: html! { (money(cost, cost.total)) small { "encryption adds " (money(cost, adds)) } },
+                parts: vec![
+                    ("m6", size(base), format!("requests {} USD a month", text(base))),
+                    ("m1", size(adds), format!("encryption adds {} USD a month", text(adds))),
+                ],
+            }
+        })
+        .collect();
+    let full = priced.iter().map(|(_, cost)| size(cost.total)).fold(0.0, f64::max);
+    let mut prices: Vec<(String, &str, String)> = Vec::new();
+    for charge in priced.iter().flat_map(|(_, cost)| &cost.lines) {
+        let title = figure::name(&charge.title, NAME);
+        if !prices.iter().any(|(held, ..)| *held == title) {
+            let sure = match charge.confidence.as_str() {
+                "found" => "found",
+                "missing" => "no price known",
+                _ => "not confirmed",
+            };
+            prices.push((title, sure, rate_of(charge)));
+        }
+    }
+    let place = [&first.region, &first.month].map(|text| figure::name(text, NAME)).join(", ");
+    html! {
+        section id="cost" {
+            h2 { "What a month costs" }
+            p { "At this rate for a month in " (place) ", in US dollars, all bars on one scale. Storage and transfer are the same in every \
+                mode and left out." }
+            div class="card top" {
+                (bars(&rows, Some(full)))
+                ul class="legend" {
+                    li { span class="swatch m6" {} "requests, whatever the mode" }
+                    li { span class="swatch m1" {} "encryption adds" }
+                }
+                @if priced.iter().any(|(_, cost)| !cost.confirmed) { p { "* rests on a price that is not confirmed." } }
+                @if priced.iter().any(|(_, cost)| !cost.complete) { p { ">= a price is not known, and its line is not in the sum." } }
+                details {
+                    summary { "The prices" }
+                    div class="scroll" { table { tbody {
+                        @for (title, sure, rate) in &prices { tr { th scope="row" { (title) } td class="text" { (rate) } td class="text" { (sure) } } }
+                    } } }
+                }
             }
         }
     }
@@ -277,7 +344,7 @@ fn hit_section(groups: &[Group<'_>]) -> Markup {
 
 fn table_section(report: &Report) -> Markup {
     let exact = serde_json::to_value(&report.runs).unwrap_or_default();
-    let (label, groups) = (label(), groups());
+    let (label, groups) = (label(), groups(&report.runs));
     html! {
         section id="table" {
             h2 { "All figures" }
@@ -330,6 +397,10 @@ fn datum(runs: &serde_json::Value, row: usize, field: &str, shown: &str) -> Mark
     let value = (!field.is_empty()).then(|| runs.pointer(&format!("/{row}{field}"))).flatten();
     match value {
         Some(value) if value.is_number() => {
+            html! { data value=(value) data-of={ "/runs/" (row) (field) } title=(value) { (shown) } }
+        }
+        // Money is text in JSON, exact.
+        Some(serde_json::Value::String(value)) if field.starts_with("/cost") => {
             html! { data value=(value) data-of={ "/runs/" (row) (field) } title=(value) { (shown) } }
         }
         _ => html! { (shown) },

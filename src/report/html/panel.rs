@@ -63,13 +63,13 @@ pub(super) fn panel(
     let size = (width * UNITS, height * UNITS);
     let written = y.ticks.iter().map(|tick| (y.label)(*tick).chars().count()).max().unwrap_or(0);
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_precision_loss, reason = "few characters")]
-    let left = (written as f64 * FONT * 0.6) as u32 + 110;
+    let left = (written as f64 * FONT * 0.6) as u32 + 170;
     {
         let root = Sheet::new(&pen, size).into_drawing_area();
         let mut chart = ChartBuilder::on(&root)
             .margin_top(90)
             .margin_right(130)
-            .x_label_area_size(230)
+            .x_label_area_size(260)
             .y_label_area_size(left)
             .build_cartesian_2d(x.scale(), y.scale())
             .expect(IN_MEMORY);
@@ -82,7 +82,8 @@ pub(super) fn panel(
             .label_style(text)
             .x_labels(x.ticks.len())
             .y_labels(y.ticks.len())
-            .set_all_tick_mark_size(0)
+            .set_tick_mark_size(LabelAreaPosition::Left, 50)
+            .set_tick_mark_size(LabelAreaPosition::Bottom, 50)
             .disable_x_mesh()
             .x_label_formatter(&|value| (x.label)(*value))
             .y_label_formatter(&|value| (y.label)(*value))
