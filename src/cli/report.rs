@@ -1,5 +1,6 @@
 //! `s3seal report`: what to do with reports that were saved as JSON.
 
+mod compare;
 mod merge;
 
 use std::io::Read;
@@ -23,6 +24,8 @@ enum Verb {
     Show(Show),
     /// Make one report of the shards of a workload, or of machines that ran at the same time
     Merge(merge::Arguments),
+    /// What changed between two reports, or two sets of repeats, beyond noise
+    Compare(compare::Arguments),
 }
 
 #[derive(Debug, Args)]
@@ -41,6 +44,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
             show.rendering.write(outputs, &report).map(|()| ExitCode::SUCCESS)
         }
         Verb::Merge(arguments) => merge::run(arguments).map(|()| ExitCode::SUCCESS),
+        Verb::Compare(arguments) => compare::run(arguments),
     }
 }
 

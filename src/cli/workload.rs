@@ -124,7 +124,11 @@ impl Arguments {
     }
 
     /// What this machine runs of `scenario` under `quota`, and the quota that is left to say.
-    pub(super) fn part(&self, scenario: &Scenario, quota: Option<u64>) -> Result<(Scenario, Option<u64>), Failure> {
+    pub(super) fn part(
+        &self,
+        scenario: &Scenario,
+        quota: Option<u64>,
+    ) -> Result<(Scenario, Option<u64>), Failure> {
         match self.shard {
             None => Ok((scenario.clone(), quota)),
             Some(Shard { index, of }) => {

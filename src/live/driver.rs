@@ -52,7 +52,13 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { quota: None, in_flight_max: IN_FLIGHT_MAX_DEFAULT, time: Time::Real, memory_max: u64::MAX, shard: None }
+        Self {
+            quota: None,
+            in_flight_max: IN_FLIGHT_MAX_DEFAULT,
+            time: Time::Real,
+            memory_max: u64::MAX,
+            shard: None,
+        }
     }
 }
 

@@ -78,9 +78,20 @@ impl Distribution {
         Span::from_nanos(self.at(u64::try_from(exact).unwrap_or(u64::MAX).min(self.count())))
     }
 
-    /// The length of rank `rank`, counting from 1.
-    pub(super) fn ranked(&self, rank: u64) -> u64 {
-        self.at(rank)
+    /// Its steps in order: how many spans are at most so long, and how long that is. The last is the maximum.
+    pub(super) fn steps(&self) -> Vec<(u64, u64)> {
+        let mut steps = Vec::new();
+        let mut sum = self.zeros;
+        if sum > 0 {
+            steps.push((sum, 0));
+        }
+        if let Some(spans) = &self.spans {
+            for step in spans.iter_recorded() {
+                sum = sum.saturating_add(step.count_at_value());
+                steps.push((sum, spans.highest_equivalent(step.value_iterated_to()).min(self.max)));
+            }
+        }
+        steps
     }
 
     /// The whole distribution as one histogram of nanoseconds, the same whatever was merged in which order.

@@ -19,7 +19,8 @@ impl Report {
         }
         for (place, finding) in self.findings().iter().enumerate() {
             let sentence = escaped(&finding.sentence);
-            let _ = if place == 0 { writeln!(out, "**{sentence}**\n") } else { writeln!(out, "- {sentence}") };
+            let _ =
+                if place == 0 { writeln!(out, "**{sentence}**\n") } else { writeln!(out, "- {sentence}") };
         }
         out.push('\n');
         if !self.runs.is_empty() {
@@ -41,7 +42,11 @@ impl Report {
         let _ = writeln!(out, "{origin}.\n\n<details><summary>Scenario</summary>\n");
         for line in self.scenario.lines() {
             // An indented block needs no fence that the text could end.
-            let _ = writeln!(out, "    {}", if line.is_empty() { String::new() } else { figure::name(line, 1_000) });
+            let _ = writeln!(
+                out,
+                "    {}",
+                if line.is_empty() { String::new() } else { figure::name(line, 1_000) }
+            );
         }
         out.push_str("\n</details>\n");
         out
@@ -52,14 +57,19 @@ fn table(out: &mut String, runs: &[Summary], group: &super::table::Group) {
     let label = label();
     let columns: Vec<_> = label.columns.iter().chain(&group.columns).collect();
     let _ = writeln!(out, "{}\n", escaped(group.title));
-    let headings = columns.iter().map(|column| format!("{} {}", column.heading, column.unit).trim_end().to_owned());
+    let headings =
+        columns.iter().map(|column| format!("{} {}", column.heading, column.unit).trim_end().to_owned());
     let _ = writeln!(out, "| {} |", headings.collect::<Vec<_>>().join(" | "));
     let rules = columns.iter().enumerate().map(|(place, _)| if place < 2 { ":--" } else { "--:" });
     let _ = writeln!(out, "|{}|", rules.collect::<Vec<_>>().join("|"));
     for run in runs {
         let cells = columns.iter().map(|column| {
             let cell = (column.cell)(run);
-            if cell.tone == Tone::Alarm { format!("**{}**", escaped(&cell.text)) } else { escaped(&cell.text) }
+            if cell.tone == Tone::Alarm {
+                format!("**{}**", escaped(&cell.text))
+            } else {
+                escaped(&cell.text)
+            }
         });
         let _ = writeln!(out, "| {} |", cells.collect::<Vec<_>>().join(" | "));
     }
@@ -76,7 +86,13 @@ fn blocks(out: &mut String, runs: &[Summary]) {
         let quota = run.quota_per_s.map_or_else(|| "no quota".into(), count);
         let name = format!("{:<18}  {:<9}  {quota:>9}", run.mode, run.kind.as_str());
         if !chart.beyond.is_empty() {
-            let _ = writeln!(out, "{:>width$}  {}", "over quota", chart.beyond.trim_end(), width = figure::cells(&name));
+            let _ = writeln!(
+                out,
+                "{:>width$}  {}",
+                "over quota",
+                chart.beyond.trim_end(),
+                width = figure::cells(&name)
+            );
         }
         let _ = writeln!(out, "{name}  {}  peak {}", chart.within, count(run.kms.peak_calls_per_s));
     }

@@ -23,23 +23,33 @@ impl Report {
         for place in 0..first.runs.len() {
             let names: Vec<String> =
                 parts.iter().map(|(name, report)| format!("{} in {name}", report.runs[place].mode)).collect();
-            let runs: Vec<(&str, &Summary)> =
-                names.iter().zip(&parts).map(|(name, (_, report))| (name.as_str(), &report.runs[place])).collect();
+            let runs: Vec<(&str, &Summary)> = names
+                .iter()
+                .zip(&parts)
+                .map(|(name, (_, report))| (name.as_str(), &report.runs[place]))
+                .collect();
             merged.runs.push(Summary::merge(&runs)?);
         }
         let mut machines: Vec<&str> = Vec::new();
         let mut reasons = Vec::new();
         for (name, report) in &parts {
-            let notes = report.notes.iter().filter(|note| !merged.notes.contains(note)).cloned().collect::<Vec<_>>();
+            let notes =
+                report.notes.iter().filter(|note| !merged.notes.contains(note)).cloned().collect::<Vec<_>>();
             merged.notes.extend(notes);
             if !report.machine.is_empty() && !machines.contains(&report.machine.as_str()) {
                 machines.push(&report.machine);
             }
             if !report.valid {
-                reasons.push(format!("{name}: {}", report.invalid_reason.as_deref().unwrap_or("no reason was given")));
+                reasons.push(format!(
+                    "{name}: {}",
+                    report.invalid_reason.as_deref().unwrap_or("no reason was given")
+                ));
             }
             if report.s3seal != first.s3seal {
-                merged.notes.push(format!("{name} is of s3seal {}, {first_name} of {}.", report.s3seal, first.s3seal));
+                merged.notes.push(format!(
+                    "{name} is of s3seal {}, {first_name} of {}.",
+                    report.s3seal, first.s3seal
+                ));
             }
         }
         merged.machine = machines.join("; ");
@@ -83,10 +93,17 @@ fn belong_together(parts: &[&(String, Report)]) -> Result<(), MergeError> {
     match first.shard {
         Some(shard) => {
             for index in 0..shard.of {
-                let having = |(_, report): &&&(String, Report)| report.shard.is_some_and(|held| held.index == index && held.of == shard.of);
+                let having = |(_, report): &&&(String, Report)| {
+                    report.shard.is_some_and(|held| held.index == index && held.of == shard.of)
+                };
                 match parts.iter().filter(having).count() {
                     1 => {}
-                    0 => return apart(format!("shard {index}/{} is missing: the workload is whole only with all of them", shard.of)),
+                    0 => {
+                        return apart(format!(
+                            "shard {index}/{} is missing: the workload is whole only with all of them",
+                            shard.of
+                        ));
+                    }
                     n => return apart(format!("shard {index}/{} is there {n} times", shard.of)),
                 }
             }

@@ -7,6 +7,7 @@
 //! reads a clock.
 
 mod chart;
+mod compare;
 mod cost;
 mod csv;
 mod distribution;
@@ -29,16 +30,19 @@ mod total;
 
 use serde::{Deserialize, Serialize};
 
+pub use compare::{
+    Change, ChangeLimit, ChangeLimitError, CompareError, Comparison, Measure, Repeats, compare,
+};
 pub use cost::{
     Cost, CostAttribution, CostShare, PerMillion, Pricing, PricingError, Saving, body_passes, request_item,
 };
 pub use distribution::{Distribution, Percentiles};
 pub use finding::{Finding, Rule};
 pub use hdr::{LoggedRun, merge_interval_logs, write_interval_log};
+pub use html::{DARK, LIGHT, Theme};
 pub use json::ReportError;
 pub use record::{Coded, MergeError, OperationCoded, Record, Tallied};
 pub use recorder::{Phase, Recorder, Window};
-pub use html::{DARK, LIGHT, Theme};
 pub use sink::Sink;
 pub use summary::{
     Amplification, Attribution, Cache, Endings, Kind, Kms, KmsOperation, Member, OperationSummary,

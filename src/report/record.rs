@@ -225,7 +225,8 @@ impl Tallied {
     fn new(tally: &Tally, name: impl Fn(u32) -> String) -> Self {
         let coded = |(member, calls): (u32, Calls)| (member, calls.sent, calls.throttled, calls.billed);
         let calls: Vec<_> = tally.iter().map(coded).collect();
-        let mut largest: Vec<_> = calls.iter().map(|(member, sent, ..)| (std::cmp::Reverse(*sent), *member)).collect();
+        let mut largest: Vec<_> =
+            calls.iter().map(|(member, sent, ..)| (std::cmp::Reverse(*sent), *member)).collect();
         largest.sort_unstable();
         let names = largest.into_iter().take(NAMED).map(|(_, member)| (member, name(member))).collect();
         Self { calls, names }
@@ -257,12 +258,20 @@ impl Record {
             operations: operations
                 .filter_map(|(operation, record)| Some(OperationCoded::new(operation, record.as_ref()?)))
                 .collect(),
-            calls: recorder.calls.iter().map(|(name, held)| (name.clone().into_owned(), answers(held))).collect(),
+            calls: recorder
+                .calls
+                .iter()
+                .map(|(name, held)| (name.clone().into_owned(), answers(held)))
+                .collect(),
             call_time: Coded::new(&recorder.call_time),
             by_bucket: Tallied::new(&recorder.by_bucket, |n| name(Member::Bucket(n))),
             by_principal: Tallied::new(&recorder.by_principal, |n| name(Member::Principal(n))),
             by_kms_key: Tallied::new(&recorder.by_kms_key, |n| name(Member::KmsKey(n))),
-            by_operation: recorder.by_operation.iter().map(|calls| (calls.sent, calls.throttled, calls.billed)).collect(),
+            by_operation: recorder
+                .by_operation
+                .iter()
+                .map(|calls| (calls.sent, calls.throttled, calls.billed))
+                .collect(),
         }
     }
 
@@ -290,7 +299,11 @@ impl Record {
         recorder.by_principal = self.by_principal.decode();
         recorder.by_kms_key = self.by_kms_key.decode();
         if self.by_operation.len() != recorder.by_operation.len() {
-            return Err(format!("{} operations, expected {}", self.by_operation.len(), recorder.by_operation.len()));
+            return Err(format!(
+                "{} operations, expected {}",
+                self.by_operation.len(),
+                recorder.by_operation.len()
+            ));
         }
         for (calls, &(sent, throttled, billed)) in recorder.by_operation.iter_mut().zip(&self.by_operation) {
             *calls = Calls { sent, throttled, billed };
@@ -346,10 +359,15 @@ impl Summary {
             let record = part.record.as_ref().ok_or_else(|| MergeError::NoRecord { run: (*name).into() })?;
             let damaged = |what| MergeError::Damaged { run: (*name).into(), what };
             let recorder = record.decode(&part.series).map_err(damaged)?;
-            if (part.mode, part.kind, part.quota_per_s.is_some()) != (first.mode, first.kind, quota_per_s.is_some()) {
-                return Err(MergeError::Apart(format!("{first_name} and {name} are runs of different kinds")));
+            if (part.mode, part.kind, part.quota_per_s.is_some())
+                != (first.mode, first.kind, quota_per_s.is_some())
+            {
+                return Err(MergeError::Apart(format!(
+                    "{first_name} and {name} are runs of different kinds"
+                )));
             }
-            quota_per_s = quota_per_s.zip(part.quota_per_s).map(|(sum, own): (u64, u64)| sum.saturating_add(own));
+            quota_per_s =
+                quota_per_s.zip(part.quota_per_s).map(|(sum, own): (u64, u64)| sum.saturating_add(own));
             ended = ended.max(Timestamp::from_nanos(record.ended_ns));
             let lists = [&record.by_bucket, &record.by_principal, &record.by_kms_key];
             for (held, list) in names.iter_mut().zip(lists) {
@@ -392,7 +410,10 @@ mod tests {
         assert_eq!(back.percentiles(), distribution.percentiles());
         assert_eq!((back.zeros, back.sum, back.max), (2, distribution.sum, u64::MAX));
         let counts = |of: &Distribution| -> Vec<_> {
-            of.to_histogram().iter_recorded().map(|step| (step.value_iterated_to(), step.count_at_value())).collect()
+            of.to_histogram()
+                .iter_recorded()
+                .map(|step| (step.value_iterated_to(), step.count_at_value()))
+                .collect()
         };
         assert_eq!(counts(&back), counts(&distribution));
         assert_eq!(Coded::new(&Distribution::default()).decode().unwrap().count(), 0);

@@ -7,8 +7,8 @@ use super::figure::{per_second, ratio};
 use super::record::Record;
 use super::recorder::{Answers, OperationRecord, Phase, Recorder, Window};
 use super::summary::{
-    Amplification, Attribution, Cache, Endings, Kms, KmsOperation, Member, OperationSummary,
-    PhaseMeans, PhasePercentiles, REFRESH_AHEAD, Run, SecondSummary, Share, Summary,
+    Amplification, Attribution, Cache, Endings, Kms, KmsOperation, Member, OperationSummary, PhaseMeans,
+    PhasePercentiles, REFRESH_AHEAD, Run, SecondSummary, Share, Summary,
 };
 use super::tally::Calls;
 use crate::request::{Ending, KeySource, KmsAnswer, Operation};

@@ -14,7 +14,12 @@ use crate::workload::{FaultKind, Scenario};
 ///
 /// # Errors
 /// [`RigError`] for a Region without a quota, and for a quota that leaves a machine none.
-pub fn shard(scenario: &Scenario, quota: Option<u64>, machine: u32, machines: u32) -> Result<Scenario, RigError> {
+pub fn shard(
+    scenario: &Scenario,
+    quota: Option<u64>,
+    machine: u32,
+    machines: u32,
+) -> Result<Scenario, RigError> {
     let of_region = Quota::for_region(&scenario.kms.region, QUOTA_DATE);
     let of_region = of_region.map_err(|error| RigError::quota("kms.region", &error))?;
     let whole = quota.or(scenario.kms.quota).unwrap_or(of_region.per_second.into());
@@ -44,7 +49,8 @@ mod tests {
     #[test]
     fn the_parts_of_a_quota_add_up_to_it() {
         for (whole, machines) in [(5_500, 4), (7, 3), (100_000, 7)] {
-            let parts = (0..machines).map(|machine| shard(&Scenario::default(), Some(whole), machine, machines));
+            let parts =
+                (0..machines).map(|machine| shard(&Scenario::default(), Some(whole), machine, machines));
             let sum: u64 = parts.map(|part| part.unwrap().kms.quota.unwrap()).sum();
             assert_eq!(sum, whole);
         }

@@ -28,7 +28,9 @@ pub(in crate::cli) fn run(arguments: &Arguments) -> Result<(), Failure> {
         }
     }
     if !logs.is_empty() && !reports.is_empty() {
-        return Err(Failure::usage("reports and interval logs (.hlog) merge among themselves: give one kind"));
+        return Err(Failure::usage(
+            "reports and interval logs (.hlog) merge among themselves: give one kind",
+        ));
     }
     let outputs = arguments.rendering.open()?;
     if logs.is_empty() {

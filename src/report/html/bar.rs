@@ -46,5 +46,10 @@ fn bar(parts: &[(&'static str, f64, String)], full: f64) -> Markup {
 }
 
 fn names(parts: &[(&'static str, f64, String)]) -> String {
-    parts.iter().filter(|(_, size, _)| *size > 0.0).map(|(_, _, said)| said.as_str()).collect::<Vec<_>>().join(", ")
+    parts
+        .iter()
+        .filter(|(_, size, _)| *size > 0.0)
+        .map(|(_, _, said)| said.as_str())
+        .collect::<Vec<_>>()
+        .join(", ")
 }

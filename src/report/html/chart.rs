@@ -17,8 +17,14 @@ const BARS: u64 = 72;
 /// Points of a curve.
 const STEPS: u32 = 96;
 /// Percentiles that a curve marks and names, in parts of 100,000.
-pub(super) const MARKED: [(u32, &str); 6] =
-    [(50_000, "p50"), (90_000, "p90"), (99_000, "p99"), (99_900, "p99.9"), (99_990, "p99.99"), (100_000, "max")];
+pub(super) const MARKED: [(u32, &str); 6] = [
+    (50_000, "p50"),
+    (90_000, "p90"),
+    (99_000, "p99"),
+    (99_900, "p99.9"),
+    (99_990, "p99.99"),
+    (100_000, "max"),
+];
 
 /// Some seconds that share a bar: the calls of the busiest, what they were together.
 #[derive(Clone, Copy, Debug, Default)]
@@ -121,7 +127,8 @@ pub(super) fn may_call(run: &Summary) -> bool {
 pub(super) fn quota(group: &Group<'_>) -> Markup {
     let calling: Vec<&Summary> = group.runs.iter().map(|(_, run)| *run).filter(|run| may_call(run)).collect();
     let most = |run: &&Summary| {
-        let busiest = Timeline::new(&run.series).map_or(0, |line| line.bins.iter().map(|bin| bin.busiest).max().unwrap_or(0));
+        let busiest = Timeline::new(&run.series)
+            .map_or(0, |line| line.bins.iter().map(|bin| bin.busiest).max().unwrap_or(0));
         run.quota_per_s.unwrap_or(0).max(busiest)
     };
     let top = height(calling.iter().map(most).max().unwrap_or(1).max(1)) * 1.13;
@@ -143,7 +150,8 @@ pub(super) fn quota(group: &Group<'_>) -> Markup {
 fn calls(run: &Summary, top: f64) -> Markup {
     let Some(line) = Timeline::new(&run.series) else { return html! {} };
     let limit = run.quota_per_s.map(height);
-    let label = |value: f64| if limit == Some(value) { format!("quota {}", short(value)) } else { short(value) };
+    let label =
+        |value: f64| if limit == Some(value) { format!("quota {}", short(value)) } else { short(value) };
     let x = line.axis(&seconds);
     let mut ticks = nice(top, 4);
     if let Some(limit) = limit {
@@ -244,7 +252,11 @@ pub(super) fn curves(group: &Group<'_>) -> Markup {
 
 fn chip_if(run: &Summary, group: &Group<'_>) -> Markup {
     let alike = group.runs.iter().filter(|(_, other)| other.mode == run.mode).count();
-    if alike > 1 { chip(run) } else { html! {} }
+    if alike > 1 {
+        chip(run)
+    } else {
+        html! {}
+    }
 }
 
 fn dash(run: &Summary) -> Markup {
@@ -258,7 +270,11 @@ fn dash(run: &Summary) -> Markup {
 fn curve_panel(name: &str, curves: &[(&Summary, Curve)], (low, high): (f64, f64)) -> Markup {
     let label_x = |value: f64| {
         let nines = ["0 %", "90 %", "99 %", "99.9 %", "99.99 %"];
-        nines.iter().enumerate().find(|(n, _)| (value - float(*n as i64)).abs() < 0.01).map_or(String::new(), |(_, name)| (*name).into())
+        nines
+            .iter()
+            .enumerate()
+            .find(|(n, _)| (value - float(*n as i64)).abs() < 0.01)
+            .map_or(String::new(), |(_, name)| (*name).into())
     };
     let label_y = |value: f64| decade(value);
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "at most 20 decades")]
@@ -303,18 +319,31 @@ impl Curve {
             return None;
         }
         let Some(whole) = run.distribution(Phase::Response, successes) else {
-            let known = [(50_000, known.p50), (90_000, known.p90), (99_000, known.p99), (99_900, known.p999), (99_990, known.max)];
+            let known = [
+                (50_000, known.p50),
+                (90_000, known.p90),
+                (99_000, known.p99),
+                (99_900, known.p999),
+                (99_990, known.max),
+            ];
             let points = known.iter().map(|(part, nanos)| (place(*part), *nanos)).collect();
             return Some(Self { points, marked: known.to_vec() });
         };
         let at = |part: u32| Distribution::quantile(&whole, part).as_nanos();
         let points = (0..=STEPS).map(|step| {
             let x = f64::from(step) * 4.0 / f64::from(STEPS);
-            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between 0 and 100,000")]
+            #[expect(
+                clippy::cast_possible_truncation,
+                clippy::cast_sign_loss,
+                reason = "between 0 and 100,000"
+            )]
             let part = libm::round(100_000.0 * (1.0 - libm::pow(10.0, -x))) as u32;
             (x, at(part.max(1)))
         });
-        Some(Self { points: points.collect(), marked: MARKED.iter().map(|(part, _)| (*part, at(*part))).collect() })
+        Some(Self {
+            points: points.collect(),
+            marked: MARKED.iter().map(|(part, _)| (*part, at(*part))).collect(),
+        })
     }
 
     fn at(&self, part: u32) -> u64 {
@@ -380,14 +409,21 @@ pub(super) fn hits(group: &Group<'_>, width: u32) -> Option<Markup> {
                 let (from, to) = line.span(place);
                 f64::midpoint(float(from), float(to.min(line.last.saturating_add(1))))
             };
-            let known: Vec<(usize, &Bin)> = line.bins.iter().enumerate().filter(|(_, bin)| bin.keys > 0).collect();
+            let known: Vec<(usize, &Bin)> =
+                line.bins.iter().enumerate().filter(|(_, bin)| bin.keys > 0).collect();
             let points = known.iter().map(|(place, bin)| (middle(*place), ratio(bin)));
             let ink = pen.ink(&format!("curve {class}"));
             pen.title(run.mode.to_string());
             chart.draw_series(LineSeries::new(points, ink.stroke_width(2))).expect(IN_MEMORY);
             let dot = pen.ink(&format!("dot {class}"));
             for (place, bin) in known {
-                pen.title(format!("{}, {}: {} of {} cached", run.mode, line.named(place), count(bin.cached), count(bin.keys)));
+                pen.title(format!(
+                    "{}, {}: {} of {} cached",
+                    run.mode,
+                    line.named(place),
+                    count(bin.cached),
+                    count(bin.keys)
+                ));
                 let dot = Circle::new((middle(place), ratio(bin)), 26, dot.filled());
                 chart.draw_series(std::iter::once(dot)).expect(IN_MEMORY);
             }

@@ -10,8 +10,8 @@ mod palette;
 mod panel;
 mod sheet;
 
-use rust_decimal::prelude::ToPrimitive;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
+use rust_decimal::prelude::ToPrimitive;
 
 use self::bar::{Row, bars};
 use super::figure::{self, NONE, count, rate, share, time};
@@ -41,7 +41,10 @@ impl Report {
     /// are shown harmlessly.
     pub fn to_html(&self) -> String {
         let groups = together(&self.runs);
-        let title = self.findings().first().map_or_else(|| "No run was made".into(), |finding| split(&finding.sentence).0.to_owned());
+        let title = self
+            .findings()
+            .first()
+            .map_or_else(|| "No run was made".into(), |finding| split(&finding.sentence).0.to_owned());
         let main = html! {
             @if !self.runs.is_empty() {
                 (quota_section(&groups))
@@ -58,53 +61,57 @@ impl Report {
 }
 
 fn head(report: &Report) -> Markup {
-        let mut findings = report.findings();
-        let invalid = (findings.first().is_some_and(|finding| finding.rule == Rule::Invalid)).then(|| findings.remove(0));
-        let kinds = |kind| report.runs.iter().any(|run| run.kind == kind);
-        let kind = match (kinds(Kind::Live), kinds(Kind::Simulated)) {
-            (true, true) => "measured on the clock, with simulated runs beside",
-            (true, false) => "measured on the clock, with real encryption",
-            (false, true) => "simulated in virtual time",
-            (false, false) => "empty",
-        };
-        let mut findings = findings.into_iter().map(|finding| finding.sentence);
-        let headline = findings.next().unwrap_or_else(|| "No run was made.".into());
-        let (headline, lede) = split(&headline);
-        let load = report.runs.first().map(|run| format!("{} requests/s for {}", rate(run.offered_per_s), time(run.measured_ns)));
-        html! {
-            @if let Some(invalid) = invalid { p class="invalid" { (invalid.sentence) } }
-            p class="eyebrow" { b { "S3 encryption report" } " · " (kind) @if let Some(load) = load { " · " (load) } }
-            h1 { (headline) }
-            @if !lede.is_empty() { p class="lede" { (lede) } }
-            @let rest: Vec<String> = findings.collect();
-            @if !rest.is_empty() {
-                ul class="more" {
-                    @for sentence in &rest { @let (head, tail) = split(sentence); li { b { (head) } span { (tail) } } }
-                }
+    let mut findings = report.findings();
+    let invalid =
+        (findings.first().is_some_and(|finding| finding.rule == Rule::Invalid)).then(|| findings.remove(0));
+    let kinds = |kind| report.runs.iter().any(|run| run.kind == kind);
+    let kind = match (kinds(Kind::Live), kinds(Kind::Simulated)) {
+        (true, true) => "measured on the clock, with simulated runs beside",
+        (true, false) => "measured on the clock, with real encryption",
+        (false, true) => "simulated in virtual time",
+        (false, false) => "empty",
+    };
+    let mut findings = findings.into_iter().map(|finding| finding.sentence);
+    let headline = findings.next().unwrap_or_else(|| "No run was made.".into());
+    let (headline, lede) = split(&headline);
+    let load = report
+        .runs
+        .first()
+        .map(|run| format!("{} requests/s for {}", rate(run.offered_per_s), time(run.measured_ns)));
+    html! {
+        @if let Some(invalid) = invalid { p class="invalid" { (invalid.sentence) } }
+        p class="eyebrow" { b { "S3 encryption report" } " · " (kind) @if let Some(load) = load { " · " (load) } }
+        h1 { (headline) }
+        @if !lede.is_empty() { p class="lede" { (lede) } }
+        @let rest: Vec<String> = findings.collect();
+        @if !rest.is_empty() {
+            ul class="more" {
+                @for sentence in &rest { @let (head, tail) = split(sentence); li { b { (head) } span { (tail) } } }
             }
-            @if !report.runs.is_empty() { div class="tiles" { @for run in &report.runs { (tile(run)) } } }
         }
+        @if !report.runs.is_empty() { div class="tiles" { @for run in &report.runs { (tile(run)) } } }
+    }
 }
 
 fn foot(report: &Report) -> Markup {
-        html! {
-            h2 { "How to read this" }
-            p { "Percentiles cover every request that started, failed ones with the time they took; dropped ones took none and \
-                are counted apart. Completed are the successes that ended in the measured time. Values show when you point at \
-                a bar or a dot; the table holds the exact figures." }
-            @if !report.notes.is_empty() {
-                h2 { "Assumptions and notes" }
-                ul { @for note in &report.notes { li { (figure::name(note, usize::MAX)) } } }
-            }
-            h2 { "Where this comes from" }
-            dl {
-                dt { "Seed" } dd { data value=(report.seed) data-of="/seed" { (report.seed) } }
-                dt { "Program" } dd { "s3seal " (figure::name(&report.s3seal, NAME)) @if !report.commit.is_empty() { ", commit " (figure::name(&report.commit, NAME)) } }
-                dt { "Machine" } dd { @if report.machine.is_empty() { "none: virtual time needs no particular one" } @else { (figure::name(&report.machine, 400)) } }
-                @if let Some(shard) = report.shard { dt { "Part" } dd { "shard " (shard.index) " of " (shard.of) ", numbered from 0" } }
-            }
-            details { summary { "The scenario in full" } pre { (lines(&report.scenario)) } }
+    html! {
+        h2 { "How to read this" }
+        p { "Percentiles cover every request that started, failed ones with the time they took; dropped ones took none and \
+            are counted apart. Completed are the successes that ended in the measured time. Values show when you point at \
+            a bar or a dot; the table holds the exact figures." }
+        @if !report.notes.is_empty() {
+            h2 { "Assumptions and notes" }
+            ul { @for note in &report.notes { li { (figure::name(note, usize::MAX)) } } }
         }
+        h2 { "Where this comes from" }
+        dl {
+            dt { "Seed" } dd { data value=(report.seed) data-of="/seed" { (report.seed) } }
+            dt { "Program" } dd { "s3seal " (figure::name(&report.s3seal, NAME)) @if !report.commit.is_empty() { ", commit " (figure::name(&report.commit, NAME)) } }
+            dt { "Machine" } dd { @if report.machine.is_empty() { "none: virtual time needs no particular one" } @else { (figure::name(&report.machine, 400)) } }
+            @if let Some(shard) = report.shard { dt { "Part" } dd { "shard " (shard.index) " of " (shard.of) ", numbered from 0" } }
+        }
+        details { summary { "The scenario in full" } pre { (lines(&report.scenario)) } }
+    }
 }
 
 /// A page of this house's style: what every HTML file of s3seal looks like.
@@ -136,7 +143,8 @@ fn split(sentence: &str) -> (&str, &str) {
 
 /// A text of several lines, harmless.
 fn lines(text: &str) -> String {
-    let shown = text.lines().map(|line| if line.is_empty() { String::new() } else { figure::name(line, 1_000) });
+    let shown =
+        text.lines().map(|line| if line.is_empty() { String::new() } else { figure::name(line, 1_000) });
     shown.collect::<Vec<_>>().join("\n")
 }
 
@@ -194,7 +202,9 @@ fn together(runs: &[Summary]) -> Vec<Group<'_>> {
             runs: runs
                 .iter()
                 .enumerate()
-                .filter(|(_, run)| run.kind == kind && (run.quota_per_s == quota || run.quota_per_s.is_none()))
+                .filter(|(_, run)| {
+                    run.kind == kind && (run.quota_per_s == quota || run.quota_per_s.is_none())
+                })
                 .collect(),
         })
         .collect()
@@ -237,7 +247,8 @@ const PHASES: [PhasePart; 6] = [
 ];
 
 fn phase_section(runs: &[Summary]) -> Markup {
-    let known: Vec<(&Summary, &PhaseMeans)> = runs.iter().filter_map(|run| Some((run, run.phase_mean_ns.as_ref()?))).collect();
+    let known: Vec<(&Summary, &PhaseMeans)> =
+        runs.iter().filter_map(|run| Some((run, run.phase_mean_ns.as_ref()?))).collect();
     #[expect(clippy::cast_precision_loss, reason = "the length of a bar")]
     let rows: Vec<Row> = known
         .iter()
@@ -285,7 +296,8 @@ fn hit_section(groups: &[Group<'_>]) -> Markup {
 
 /// A month of each run in money: what the requests cost anyway, and what encryption adds.
 fn cost_section(runs: &[Summary]) -> Markup {
-    let priced: Vec<(&Summary, &Cost)> = runs.iter().filter_map(|run| Some((run, run.cost.as_ref()?))).collect();
+    let priced: Vec<(&Summary, &Cost)> =
+        runs.iter().filter_map(|run| Some((run, run.cost.as_ref()?))).collect();
     let Some((_, first)) = priced.first() else { return html! {} };
     let size = |usd: Usd| usd.decimal().to_f64().unwrap_or(0.0).max(0.0);
     let rows: Vec<Row> = priced
@@ -409,7 +421,9 @@ fn datum(runs: &serde_json::Value, row: usize, field: &str, shown: &str) -> Mark
 
 /// Who causes the KMS calls of the run that calls most, where there is more than one who could.
 fn member_section(runs: &[Summary]) -> Markup {
-    let Some(run) = runs.iter().reduce(|a, b| if b.kms.calls > a.kms.calls { b } else { a }) else { return html! {} };
+    let Some(run) = runs.iter().reduce(|a, b| if b.kms.calls > a.kms.calls { b } else { a }) else {
+        return html! {};
+    };
     let lists: [(&str, &Vec<Share>); 4] = [
         ("Buckets", &run.attribution.bucket),
         ("Principals", &run.attribution.principal),
@@ -422,7 +436,10 @@ fn member_section(runs: &[Summary]) -> Markup {
         list.iter()
             .take(MEMBERS)
             .map(|member| {
-                let name = member.name.as_deref().map_or_else(|| "all others".into(), |name| figure::name(name, NAME));
+                let name = member
+                    .name
+                    .as_deref()
+                    .map_or_else(|| "all others".into(), |name| figure::name(name, NAME));
                 let said = format!("{} calls, {} throttled", count(member.calls), count(member.throttled));
                 Row {
                     label: html! { (name) },

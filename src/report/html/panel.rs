@@ -62,7 +62,12 @@ pub(super) fn panel(
     let pen = Pen::default();
     let size = (width * UNITS, height * UNITS);
     let written = y.ticks.iter().map(|tick| (y.label)(*tick).chars().count()).max().unwrap_or(0);
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_precision_loss, reason = "few characters")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        clippy::cast_precision_loss,
+        reason = "few characters"
+    )]
     let left = (written as f64 * FONT * 0.6) as u32 + 170;
     {
         let root = Sheet::new(&pen, size).into_drawing_area();
