@@ -34,8 +34,10 @@ fn where_nothing_changed_hardly_anything_is_called_a_change() {
     let mut called = 0;
     let mut looked_at = 0;
     for pair in 0..40 {
-        let (before, after) =
-            (side(pair * 2..pair * 2 + 1, 900.0, Kind::Simulated), side(pair * 2 + 1..pair * 2 + 2, 900.0, Kind::Simulated));
+        let (before, after) = (
+            side(pair * 2..pair * 2 + 1, 900.0, Kind::Simulated),
+            side(pair * 2 + 1..pair * 2 + 2, 900.0, Kind::Simulated),
+        );
         let comparison = compare(&before, &after, false, Seed(pair)).unwrap();
         called += comparison.changes.iter().filter(|change| change.beyond_noise).count();
         looked_at += comparison.changes.len();
@@ -53,7 +55,11 @@ fn a_change_is_found_named_and_gates() {
     // A third more, by construction.
     assert!(p99.beyond_noise && low < 1.0 / 3.0 && 1.0 / 3.0 < high, "{p99:?}");
     let said = comparison.sentences();
-    assert!(said.iter().any(|sentence| sentence.starts_with("Under sse-kms at a quota of 500/s the p99 response time rose from ")), "{said:?}");
+    assert!(
+        said.iter().any(|sentence| sentence
+            .starts_with("Under sse-kms at a quota of 500/s the p99 response time rose from ")),
+        "{said:?}"
+    );
     let limit = |text: &str| comparison.passing(text.parse().unwrap()).len();
     assert_eq!((limit("p99>+10%"), limit("p99>+60%"), limit("p99<-10%"), limit("failed>+10%")), (1, 0, 0, 0));
     let back = compare(&after, &before, false, Seed(1)).unwrap();
@@ -64,7 +70,9 @@ fn a_change_is_found_named_and_gates() {
 #[test]
 fn with_one_live_run_a_side_a_small_change_of_a_time_is_noise() {
     let one = |seed: u64, mean: f64, kind| vec![(seed.to_string(), drawn(seed, mean, 50, kind))];
-    let p50 = |comparison: Comparison| comparison.changes.into_iter().find(|change| change.measure == Measure::P50).unwrap();
+    let p50 = |comparison: Comparison| {
+        comparison.changes.into_iter().find(|change| change.measure == Measure::P50).unwrap()
+    };
     let of = |kind| p50(compare(&one(1, 900.0, kind), &one(1, 970.0, kind), false, Seed(1)).unwrap());
     assert!(!of(Kind::Live).beyond_noise);
     let comparison = compare(&one(1, 900.0, Kind::Live), &one(2, 900.0, Kind::Live), false, Seed(1)).unwrap();
@@ -93,5 +101,10 @@ fn from_nothing_to_something_passes_any_limit() {
     let failing = vec![("b".to_owned(), drawn(3, 900.0, 10, Kind::Simulated))];
     let comparison = compare(&clean(1), &failing, false, Seed(1)).unwrap();
     assert_eq!(comparison.passing("failed>+1000%".parse().unwrap()).len(), 1);
-    assert!(comparison.sentences().iter().any(|sentence| sentence.contains("the share of failed requests rose from 0 % to")));
+    assert!(
+        comparison
+            .sentences()
+            .iter()
+            .any(|sentence| sentence.contains("the share of failed requests rose from 0 % to"))
+    );
 }

@@ -1,6 +1,11 @@
 //! Merging: shards make the one workload, counts are exact, percentiles hold, and what does not belong together is refused.
 
-#![allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_precision_loss, reason = "quantiles in whole nanoseconds")]
+#![allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    clippy::cast_precision_loss,
+    reason = "quantiles in whole nanoseconds"
+)]
 
 mod report_rows;
 
@@ -32,7 +37,12 @@ fn simulated(whole: &Scenario, mode: SseMode, shard: Option<(u32, u32)>) -> Summ
     };
     let mut recorder = Recorder::new(Window { from, until });
     let run = sim::run(&scenario, mode, &Options { shard, ..Options::default() }, &mut recorder).unwrap();
-    let facts = Run { mode, kind: Kind::Simulated, quota_per_s: Some(run.quota_per_s.into()), until: run.measured_until };
+    let facts = Run {
+        mode,
+        kind: Kind::Simulated,
+        quota_per_s: Some(run.quota_per_s.into()),
+        until: run.measured_until,
+    };
     let naming = Naming::new(whole);
     Summary::new(&recorder, &facts, |member| match member {
         Member::Bucket(n) => naming.bucket(n),
@@ -64,7 +74,8 @@ fn shards_together_send_every_arrival_once() {
 fn merged_shards_are_the_single_run_bit_for_bit_where_requests_do_not_meet() {
     let mut scenario = scenario();
     // A constant time has no draw whose turn would depend on the other requests.
-    scenario.kms.service_time = Some(ServiceTime { min: Span::ZERO, median: Span::from_millis(4), sigma: 0.0 });
+    scenario.kms.service_time =
+        Some(ServiceTime { min: Span::ZERO, median: Span::from_millis(4), sigma: 0.0 });
     for mode in [SseMode::SseS3, SseMode::SseC, SseMode::SseKms, SseMode::DsseKms] {
         let single = report(&scenario, mode, None);
         for of in [1, 2, 4, 7] {
@@ -81,7 +92,8 @@ fn merged_shards_are_the_single_run_bit_for_bit_where_requests_do_not_meet() {
 fn hosts_fall_to_shards_whole_so_caches_of_hosts_are_the_same() {
     let mut scenario = scenario();
     scenario.fleet.hosts = 4;
-    scenario.kms.service_time = Some(ServiceTime { min: Span::ZERO, median: Span::from_millis(4), sigma: 0.0 });
+    scenario.kms.service_time =
+        Some(ServiceTime { min: Span::ZERO, median: Span::from_millis(4), sigma: 0.0 });
     let single = report(&scenario, SseMode::KmsCached, None);
     let merged = Report::merge(&shards(&scenario, SseMode::KmsCached, 2)).unwrap();
     assert_eq!(merged.runs[0].cache, single.runs[0].cache);
@@ -96,9 +108,12 @@ fn under_throttling_the_workload_is_the_same_and_the_quota_adds_up() {
     let merged = Report::merge(&shards(&scenario, SseMode::SseKms, 4)).unwrap().runs.remove(0);
     assert_eq!(merged.quota_per_s, Some(301));
     assert_eq!((merged.offered, merged.measured_ns), (single.offered, single.measured_ns));
-    let offered = |run: &Summary| run.series.iter().filter(|s| s.offered > 0).map(|s| (s.second, s.offered)).collect::<Vec<_>>();
+    let offered = |run: &Summary| {
+        run.series.iter().filter(|s| s.offered > 0).map(|s| (s.second, s.offered)).collect::<Vec<_>>()
+    };
     assert_eq!(offered(&merged), offered(&single));
-    let operations = |run: &Summary| run.operations.iter().map(|o| (o.operation.clone(), o.offered)).collect::<Vec<_>>();
+    let operations =
+        |run: &Summary| run.operations.iter().map(|o| (o.operation.clone(), o.offered)).collect::<Vec<_>>();
     assert_eq!(operations(&merged), operations(&single));
     // Each machine is held to its part of the quota in every second, so all together to the whole.
     assert!(merged.kms.granted <= 301 * 12, "{}", merged.kms.granted);
@@ -125,12 +140,17 @@ fn percentiles_of_a_known_distribution_hold_after_merging_through_json() {
         let nanos = (-(1.0 - part).ln() * 20e6) as u64;
         exact.push(nanos);
         let due = WINDOW.from + Span::from_micros(n * 20);
-        machines[(n * 7_919 % 5) as usize].record(&Outcome { finished: due + Span::from_nanos(nanos), ..get(due) });
+        machines[(n * 7_919 % 5) as usize]
+            .record(&Outcome { finished: due + Span::from_nanos(nanos), ..get(due) });
     }
     let reports: Vec<(String, Report)> = (0..5)
         .map(|index| {
             let of = run(SseMode::SseS3, Kind::Live, None);
-            let mut report = Report::new(Seed(1), String::new(), vec![Summary::new(&machines[index as usize], &of, named)]);
+            let mut report = Report::new(
+                Seed(1),
+                String::new(),
+                vec![Summary::new(&machines[index as usize], &of, named)],
+            );
             report.shard = Some(Shard { index, of: 5 });
             let mut json = Vec::new();
             report.write_json(&mut json).unwrap();
@@ -181,7 +201,8 @@ fn machines_with_seeds_of_their_own_add_up() {
         })
         .into();
     let merged = Report::merge(&reports).unwrap();
-    let sum = |pick: fn(&Summary) -> u64| reports.iter().map(|(_, report)| pick(&report.runs[0])).sum::<u64>();
+    let sum =
+        |pick: fn(&Summary) -> u64| reports.iter().map(|(_, report)| pick(&report.runs[0])).sum::<u64>();
     assert_eq!(merged.runs[0].offered, sum(|run| run.offered));
     assert_eq!(merged.runs[0].kms.calls, sum(|run| run.kms.calls));
     assert_eq!(merged.runs[0].quota_per_s, Some(8_000));
@@ -191,9 +212,19 @@ fn machines_with_seeds_of_their_own_add_up() {
 #[test]
 fn a_quota_that_a_fault_changes_is_divided_too() {
     let mut scenario = scenario();
-    scenario.faults = vec![s3seal::workload::Fault { at: Span::ZERO, length: None, kind: FaultKind::QuotaChanged { quota: 10 } }];
+    scenario.faults = vec![s3seal::workload::Fault {
+        at: Span::ZERO,
+        length: None,
+        kind: FaultKind::QuotaChanged { quota: 10 },
+    }];
     let parts: Vec<_> = (0..3).map(|machine| rig::shard(&scenario, None, machine, 3).unwrap()).collect();
-    let sum: u64 = parts.iter().map(|part| match part.faults[0].kind { FaultKind::QuotaChanged { quota } => quota, _ => 0 }).sum();
+    let sum: u64 = parts
+        .iter()
+        .map(|part| match part.faults[0].kind {
+            FaultKind::QuotaChanged { quota } => quota,
+            _ => 0,
+        })
+        .sum();
     assert_eq!(sum, 10);
 }
 
@@ -203,15 +234,26 @@ fn interval_logs_merge_by_their_tags_without_loss() {
         let mut whole = Recorder::new(WINDOW);
         recorders.iter().for_each(|recorder| whole.merge(recorder));
         let mut out = Vec::new();
-        write_interval_log(&mut out, &[LoggedRun { label: "sse-kms", recorder: &whole, until: Timestamp::MAX }]).unwrap();
+        write_interval_log(
+            &mut out,
+            &[LoggedRun { label: "sse-kms", recorder: &whole, until: Timestamp::MAX }],
+        )
+        .unwrap();
         String::from_utf8(out).unwrap()
     };
     let (one, other) = (sse_kms(40, 30), warm(70));
-    let logs = [("1".to_owned(), log(std::slice::from_ref(&one))), ("2".to_owned(), log(std::slice::from_ref(&other)))];
+    let logs = [
+        ("1".to_owned(), log(std::slice::from_ref(&one))),
+        ("2".to_owned(), log(std::slice::from_ref(&other))),
+    ];
     let mut merged = Vec::new();
     merge_interval_logs(&mut merged, &logs).unwrap();
     let lines = |text: &str| {
-        let mut lines: Vec<String> = text.lines().filter(|line| line.starts_with("Tag=") && !line.contains("-of-successes")).map(str::to_owned).collect();
+        let mut lines: Vec<String> = text
+            .lines()
+            .filter(|line| line.starts_with("Tag=") && !line.contains("-of-successes"))
+            .map(str::to_owned)
+            .collect();
         lines.sort();
         lines
     };

@@ -66,13 +66,22 @@ fn runs(count: usize) -> Report {
 fn absurd(value: u64) -> Report {
     let mut report = planted();
     for run in &mut report.runs {
-        let percentiles = Percentiles { count: value, p50: value, p90: value, p99: value, p999: value, max: value };
+        let percentiles =
+            Percentiles { count: value, p50: value, p90: value, p99: value, p999: value, max: value };
         (run.response_time_ns, run.response_time_success_ns) = (percentiles, percentiles);
         (run.offered, run.completed, run.failed, run.measured_ns) = (value, value, value, value);
-        (run.offered_per_s, run.completed_per_s, run.bytes_per_s) = (value as f64, value as f64, value as f64);
+        (run.offered_per_s, run.completed_per_s, run.bytes_per_s) =
+            (value as f64, value as f64, value as f64);
         (run.kms.calls, run.kms.throttled, run.kms.peak_calls_per_s) = (value, value, value);
         run.quota_per_s = Some(value);
-        run.phase_mean_ns = Some(PhaseMeans { lag: value, kms_wait: value, crypto: value, store: value, s3: value, other: value });
+        run.phase_mean_ns = Some(PhaseMeans {
+            lag: value,
+            kms_wait: value,
+            crypto: value,
+            store: value,
+            s3: value,
+            other: value,
+        });
         run.record = None;
         for second in &mut run.series {
             (second.kms_calls, second.throttled, second.cached) = (value, value, value);
@@ -125,12 +134,16 @@ fn every_page_is_valid_html_without_script_style_attributes_or_hosts() {
         assert!(html.len() < PAGE_MAX, "{which}: {} bytes", html.len());
         for element in all(&html) {
             let name = name(&element);
-            let loads = ["script", "link", "img", "iframe", "object", "embed", "base", "form", "image", "use", "a"];
+            let loads =
+                ["script", "link", "img", "iframe", "object", "embed", "base", "form", "image", "use", "a"];
             assert!(!loads.contains(&name.as_str()), "{which}: <{name}>");
             let NodeData::Element { attrs, .. } = &element.data else { continue };
             for attr in attrs.borrow().iter() {
                 let attr = attr.name.local.to_string();
-                assert!(!attr.starts_with("on") && !["src", "href", "style", "srcset"].contains(&&*attr), "{which}: {attr}");
+                assert!(
+                    !attr.starts_with("on") && !["src", "href", "style", "srcset"].contains(&&*attr),
+                    "{which}: {attr}"
+                );
             }
         }
         let style = html.split("<style>").nth(1).and_then(|rest| rest.split("</style>").next()).unwrap();
@@ -166,9 +179,16 @@ fn every_figure_of_the_table_is_the_one_in_the_json() {
             // What is written has three digits of it.
             let unit = text(node);
             let (number, unit) = unit.split_once(' ').expect("a unit");
-            let scale = [("ns", 1.0), ("µs", 1e3), ("ms", 1e6), ("s", 1e9)].iter().find(|(name, _)| *name == unit).unwrap().1;
+            let scale = [("ns", 1.0), ("µs", 1e3), ("ms", 1e6), ("s", 1e9)]
+                .iter()
+                .find(|(name, _)| *name == unit)
+                .unwrap()
+                .1;
             let written: f64 = number.replace(',', "").parse::<f64>().unwrap() * scale;
-            assert!((written - nanos as f64).abs() <= nanos as f64 * 0.0051, "{place}: {number} {unit} for {nanos}");
+            assert!(
+                (written - nanos as f64).abs() <= nanos as f64 * 0.0051,
+                "{place}: {number} {unit} for {nanos}"
+            );
         }
     }
 }
@@ -180,7 +200,10 @@ fn what_the_charts_say_on_hover_adds_up_to_the_json() {
     let titles: Vec<String> = all(&html).iter().filter(|node| name(node) == "title").map(text).collect();
     for run in report.runs.iter().filter(|run| run.kms.calls > 0) {
         for second in run.series.iter().filter(|second| second.kms_calls > 0 && second.measured) {
-            let said = format!("second {}: {} KMS calls, {} throttled", second.second, second.kms_calls, second.throttled);
+            let said = format!(
+                "second {}: {} KMS calls, {} throttled",
+                second.second, second.kms_calls, second.throttled
+            );
             assert!(titles.contains(&said), "{said}");
         }
         let mean = run.phase_mean_ns.expect("something started");
@@ -198,7 +221,8 @@ fn hostile_names_are_harmless_on_the_page_and_in_markdown() {
     let (report, hostile) = hostile();
     let html = report.to_html();
     let shown: String = all(&html).iter().filter(|node| name(node) == "body").map(text).collect();
-    let hidden = |c: char| c.is_control() && c != '\n' || ('\u{590}'..='\u{8ff}').contains(&c) || c == '\u{202e}';
+    let hidden =
+        |c: char| c.is_control() && c != '\n' || ('\u{590}'..='\u{8ff}').contains(&c) || c == '\u{202e}';
     assert!(!html.contains(hidden), "no control character and nothing that turns the line");
     assert!(shown.contains("</title><script"), "shown as text: {shown}");
     let longest = shown.split_whitespace().map(|word| word.chars().count()).max().unwrap();
@@ -206,7 +230,10 @@ fn hostile_names_are_harmless_on_the_page_and_in_markdown() {
     let markdown = report.to_markdown();
     assert!(!markdown.contains(hidden));
     let outside_the_scenario = markdown.split("<details>").next().unwrap();
-    assert!(!outside_the_scenario.contains("<script") && !outside_the_scenario.contains("://"), "{outside_the_scenario}");
+    assert!(
+        !outside_the_scenario.contains("<script") && !outside_the_scenario.contains("://"),
+        "{outside_the_scenario}"
+    );
     let unescaped = |mark: char| {
         let text = outside_the_scenario.lines().filter(|line| line.contains("evil")).collect::<String>();
         text.char_indices().any(|(at, c)| c == mark && !text[..at].ends_with('\\'))
@@ -247,7 +274,10 @@ fn the_page_has_its_sections_and_one_panel_for_each_run_under_a_quota() {
     let html = planted().to_html();
     let ids: Vec<String> = all(&html).iter().filter_map(|node| attribute(node, "id")).collect();
     assert_eq!(ids, ["quota", "latency", "phases", "hits", "table", "members"]);
-    let panels = all(&html).iter().filter(|node| attribute(node, "aria-label").is_some_and(|name| name.starts_with("KMS calls"))).count();
+    let panels = all(&html)
+        .iter()
+        .filter(|node| attribute(node, "aria-label").is_some_and(|name| name.starts_with("KMS calls")))
+        .count();
     assert_eq!(panels, 3, "three of the four planted runs stand under a quota");
     let classes: Vec<String> = all(&html).iter().filter_map(|node| attribute(node, "class")).collect();
     for class in ["throttled", "quota", "warm", "curve m0", "curve m1", "dot m2"] {
@@ -286,7 +316,8 @@ fn linear(hex: &str) -> [f64; 3] {
 
 /// Source: WCAG 2.2, relative luminance and contrast ratio.
 fn contrast(a: &str, b: &str) -> f64 {
-    let luminance = |hex: &str| linear(hex).iter().zip([0.2126, 0.7152, 0.0722]).map(|(c, w)| c * w).sum::<f64>();
+    let luminance =
+        |hex: &str| linear(hex).iter().zip([0.2126, 0.7152, 0.0722]).map(|(c, w)| c * w).sum::<f64>();
     let (a, b) = (luminance(a), luminance(b));
     (a.max(b) + 0.05) / (a.min(b) + 0.05)
 }
@@ -294,14 +325,28 @@ fn contrast(a: &str, b: &str) -> f64 {
 type Matrix = [[f64; 3]; 3];
 const SAME: Matrix = [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]];
 /// Source: G. Machado, M. Oliveira, L. Fernandes, IEEE TVCG 15 (6), 2009, severity 1.0, on linear light.
-const DEUTERANOPIA: Matrix = [[0.367_322, 0.860_646, -0.227_968], [0.280_085, 0.672_501, 0.047_413], [-0.011_820, 0.042_940, 0.968_881]];
-const PROTANOPIA: Matrix = [[0.152_286, 1.052_583, -0.204_868], [0.114_503, 0.786_281, 0.099_216], [-0.003_882, -0.048_116, 1.051_998]];
+const DEUTERANOPIA: Matrix = [
+    [0.367_322, 0.860_646, -0.227_968],
+    [0.280_085, 0.672_501, 0.047_413],
+    [-0.011_820, 0.042_940, 0.968_881],
+];
+const PROTANOPIA: Matrix = [
+    [0.152_286, 1.052_583, -0.204_868],
+    [0.114_503, 0.786_281, 0.099_216],
+    [-0.003_882, -0.048_116, 1.051_998],
+];
 
 /// CIE L*a*b* under D65 of a colour as an eye of kind `eye` sees it.
 fn lab(hex: &str, eye: &Matrix) -> [f64; 3] {
-    let times = |m: &Matrix, v: [f64; 3]| -> [f64; 3] { m.map(|row| row.iter().zip(v).map(|(a, b)| a * b).sum::<f64>()) };
+    let times = |m: &Matrix, v: [f64; 3]| -> [f64; 3] {
+        m.map(|row| row.iter().zip(v).map(|(a, b)| a * b).sum::<f64>())
+    };
     let seen = times(eye, linear(hex)).map(|part| part.clamp(0.0, 1.0));
-    let xyz: Matrix = [[0.412_456_4, 0.357_576_1, 0.180_437_5], [0.212_672_9, 0.715_152_2, 0.072_175], [0.019_333_9, 0.119_192, 0.950_304_1]];
+    let xyz: Matrix = [
+        [0.412_456_4, 0.357_576_1, 0.180_437_5],
+        [0.212_672_9, 0.715_152_2, 0.072_175],
+        [0.019_333_9, 0.119_192, 0.950_304_1],
+    ];
     let [x, y, z] = times(&xyz, seen);
     let f = |t: f64| if t > 216.0 / 24_389.0 { t.cbrt() } else { (24_389.0 / 27.0 * t + 16.0) / 116.0 };
     let (x, y, z) = (f(x / 0.950_47), f(y), f(z / 1.088_83));
@@ -319,7 +364,12 @@ fn text_has_the_contrast_of_wcag_aa_and_lines_that_of_graphics_by_day_and_by_nig
         }
         for ink in theme.modes.iter().chain([&theme.calls, &theme.alarm]) {
             // 3 for graphics that carry meaning; they stand on cards.
-            assert!(contrast(ink, theme.card) >= 3.0, "{ink} on {}: {:.2}", theme.card, contrast(ink, theme.card));
+            assert!(
+                contrast(ink, theme.card) >= 3.0,
+                "{ink} on {}: {:.2}",
+                theme.card,
+                contrast(ink, theme.card)
+            );
         }
     }
 }
@@ -330,12 +380,22 @@ fn modes_keep_apart_for_colour_blind_eyes() {
         for eye in [SAME, DEUTERANOPIA, PROTANOPIA] {
             for (place, a) in theme.modes.iter().enumerate() {
                 for b in &theme.modes[place + 1..] {
-                    let apart = lab(a, &eye).iter().zip(lab(b, &eye)).map(|(a, b)| (a - b).powi(2)).sum::<f64>().sqrt();
+                    let apart = lab(a, &eye)
+                        .iter()
+                        .zip(lab(b, &eye))
+                        .map(|(a, b)| (a - b).powi(2))
+                        .sum::<f64>()
+                        .sqrt();
                     // About 2 is just noticeable side by side; ten times that for thin lines apart from each other.
                     assert!(apart >= 20.0, "{a} and {b}: {apart:.1}");
                 }
             }
-            let apart = lab(theme.calls, &eye).iter().zip(lab(theme.alarm, &eye)).map(|(a, b)| (a - b).powi(2)).sum::<f64>().sqrt();
+            let apart = lab(theme.calls, &eye)
+                .iter()
+                .zip(lab(theme.alarm, &eye))
+                .map(|(a, b)| (a - b).powi(2))
+                .sum::<f64>()
+                .sqrt();
             assert!(apart >= 20.0, "granted and throttled: {apart:.1}");
         }
     }

@@ -139,7 +139,10 @@ pub(super) fn quota(group: &Group<'_>) -> Markup {
                 @if run.kms.throttled > 0 {
                     p class="alarm" { (share(run.throttled_share())) " of " (count(run.kms.calls)) " calls throttled" }
                 } @else {
-                    p { "none throttled, at most " (count(run.kms.peak_calls_per_s)) " calls in a second" }
+                    p {
+                        @if run.kms.calls == 0 { "no KMS call after the warm-up" }
+                        @else { "none throttled, at most " (count(run.kms.peak_calls_per_s)) " calls in a second" }
+                    }
                 }
                 (calls(run, top))
             }
@@ -161,7 +164,7 @@ fn calls(run: &Summary, top: f64) -> Markup {
     }
     let y = Axis { range: 0.0..top, ticks, label: &label };
     let name = format!("KMS calls per second under {}", run.mode);
-    panel((380, 190), &name, &x, &y, |chart, pen| {
+    panel((320, 175), &name, &x, &y, |chart, pen| {
         if line.first < 0 && line.last >= 0 {
             pen.title("warm-up: not in the figures".into());
             let warm = Rectangle::new([(float(line.first), 0.0), (0.0, top)], pen.ink("warm").filled());

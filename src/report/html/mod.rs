@@ -9,13 +9,14 @@ mod chart;
 mod palette;
 mod panel;
 mod sheet;
+mod table;
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use rust_decimal::prelude::ToPrimitive;
 
 use self::bar::{Row, bars};
 use super::figure::{self, NONE, count, rate, share, time};
-use super::table::{Tone, groups, label, money};
+use super::table::money;
 use super::text::rate_of;
 use super::{Cost, Kind, PhaseMeans, Report, Rule, Share, Summary};
 use crate::cost::grouped_decimal;
@@ -52,7 +53,7 @@ impl Report {
                 (phase_section(&self.runs))
                 (hit_section(&groups))
                 (cost_section(&self.runs))
-                (table_section(self))
+                (table::section(self))
                 (member_section(&self.runs))
             }
         };
@@ -310,7 +311,7 @@ fn cost_section(runs: &[Summary]) -> Markup {
                 label: html! { (run.mode) (chip(run)) },
                 value: html! { (money(cost, cost.total)) small { "encryption adds " (money(cost, adds)) } },
                 parts: vec![
-                    ("m6", size(base), format!("requests {} USD a month", text(base))),
+                    ("part", size(base), format!("requests {} USD a month", text(base))),
                     ("m1", size(adds), format!("encryption adds {} USD a month", text(adds))),
                 ],
             }
@@ -338,7 +339,7 @@ fn cost_section(runs: &[Summary]) -> Markup {
             div class="card top" {
                 (bars(&rows, Some(full)))
                 ul class="legend" {
-                    li { span class="swatch m6" {} "requests, whatever the mode" }
+                    li { span class="swatch part" {} "requests" }
                     li { span class="swatch m1" {} "encryption adds" }
                 }
                 @if priced.iter().any(|(_, cost)| !cost.confirmed) { p { "* rests on a price that is not confirmed." } }
@@ -351,71 +352,6 @@ fn cost_section(runs: &[Summary]) -> Markup {
                 }
             }
         }
-    }
-}
-
-fn table_section(report: &Report) -> Markup {
-    let exact = serde_json::to_value(&report.runs).unwrap_or_default();
-    let (label, groups) = (label(), groups(&report.runs));
-    html! {
-        section id="table" {
-            h2 { "All figures" }
-            div class="card scroll" tabindex="0" {
-                table {
-                    thead {
-                        tr class="titles" {
-                            td colspan=(label.columns.len()) {}
-                            @for group in &groups { th class="first" scope="colgroup" colspan=(group.columns.len()) { (group.title) } }
-                        }
-                        tr {
-                            @for (place, column) in label.columns.iter().enumerate() {
-                                th scope="col" class=[(place < 2).then_some("name")] { (column.heading) small { (column.unit) } }
-                            }
-                            @for group in &groups { @for (place, column) in group.columns.iter().enumerate() {
-                                th scope="col" class=[(place == 0).then_some("first")] { (column.heading) small { (column.unit) } }
-                            } }
-                        }
-                    }
-                    tbody {
-                        @for (row, run) in report.runs.iter().enumerate() {
-                            tr {
-                                @for (place, column) in label.columns.iter().enumerate() {
-                                    @let cell = (column.cell)(run).text;
-                                    @if place == 0 { th scope="row" { (cell) } }
-                                    @else if place == 1 { td class="name" { (cell) } }
-                                    @else { td { (datum(&exact, row, column.field, &cell)) } }
-                                }
-                                @for group in &groups { @for (place, column) in group.columns.iter().enumerate() {
-                                    @let cell = (column.cell)(run);
-                                    @let class = match (place == 0, cell.tone == Tone::Alarm) {
-                                        (true, true) => Some("first alarm"),
-                                        (true, false) => Some("first"),
-                                        (false, true) => Some("alarm"),
-                                        (false, false) => None,
-                                    };
-                                    td class=[class] { (datum(&exact, row, column.field, &cell.text)) }
-                                } }
-                            }
-                        }
-                    }
-                }
-            }
-        }
-    }
-}
-
-/// `shown`, with the exact value and its place in the JSON where it has one.
-fn datum(runs: &serde_json::Value, row: usize, field: &str, shown: &str) -> Markup {
-    let value = (!field.is_empty()).then(|| runs.pointer(&format!("/{row}{field}"))).flatten();
-    match value {
-        Some(value) if value.is_number() => {
-            html! { data value=(value) data-of={ "/runs/" (row) (field) } title=(value) { (shown) } }
-        }
-        // Money is text in JSON, exact.
-        Some(serde_json::Value::String(value)) if field.starts_with("/cost") => {
-            html! { data value=(value) data-of={ "/runs/" (row) (field) } title=(value) { (shown) } }
-        }
-        _ => html! { (shown) },
     }
 }
 
