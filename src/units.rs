@@ -174,6 +174,10 @@ impl fmt::Display for Span {
 
 /// An amount in US dollars, exact in decimals; there is no way into it from a float. May be negative: a difference.
 ///
+/// ```compile_fail,E0308
+/// s3seal::units::Usd::new(0.03);
+/// ```
+///
 /// Holds up to 7.9 × 10²⁸ in units of its last digit; the arithmetic panics beyond, where a bill has refused long
 /// before (`cost::BillError`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]

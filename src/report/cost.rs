@@ -180,6 +180,24 @@ impl Report {
     }
 }
 
+impl Summary {
+    /// What a month of the run uses, as it is billed; none for a run without a measured part.
+    ///
+    /// # Errors
+    /// [`PricingError`] for an operation that does not exist.
+    pub fn usage(&self, pricing: &Pricing) -> Result<Option<Usage>, PricingError> {
+        if self.measured_ns == 0 {
+            return Ok(None);
+        }
+        let month = Counted::of(self)?.map(|count| by_the_month(count, self.measured_ns, pricing.month));
+        Ok(Some(month.with_keys(self.mode, pricing)))
+    }
+}
+
+fn uses_kms(mode: SseMode) -> bool {
+    !matches!(mode, SseMode::SseS3 | SseMode::SseC)
+}
+
 /// The plain SSE-KMS run that `run` saves against: of its kind and quota, else of its kind, else any.
 fn plain<'r>(run: &Summary, runs: &'r [Summary]) -> Option<&'r Summary> {
     if !matches!(run.mode, SseMode::SseKmsBucketKey | SseMode::KmsCached) {
@@ -235,8 +253,21 @@ impl Counted {
                 None => sums.push((item, count)),
             }
         }
-        sums.iter_mut().for_each(|(_, sum)| *sum = to(*sum));
+        for (_, sum) in &mut sums {
+            *sum = to(*sum);
+        }
         Self { requests: sums, kms_requests: to(self.kms_requests), dsse_bytes: to(self.dsse_bytes) }
+    }
+
+    /// The usage, and the keys of the month.
+    fn with_keys(&self, mode: SseMode, pricing: &Pricing) -> Usage {
+        let mut usage = self.usage(pricing);
+        if uses_kms(mode) {
+            let hours = pricing.month.hours();
+            let keys = usage.add_keys(pricing.region, pricing.kms_keys, pricing.rotations, hours);
+            keys.expect("2⁶⁴ keys fit, for the hours of a month");
+        }
+        usage
     }
 
     fn usage(&self, pricing: &Pricing) -> Usage {
@@ -271,16 +302,8 @@ impl Cost {
         let counted = Counted::of(run)?;
         let by_the_month = |count, of: &Summary| by_the_month(count, of.measured_ns, pricing.month);
         let month = counted.map(|count| by_the_month(count, run));
-        let uses_kms = !matches!(run.mode, SseMode::SseS3 | SseMode::SseC);
-        let bill = |month: &Counted| -> Result<Bill, PricingError> {
-            let mut usage = month.usage(pricing);
-            if uses_kms {
-                let hours = pricing.month.hours();
-                let keys = usage.add_keys(pricing.region, pricing.kms_keys, pricing.rotations, hours);
-                keys.expect("2⁶⁴ keys fit, for the hours of a month");
-            }
-            Ok(Bill::new(&usage, &pricing.book, pricing.terms)?)
-        };
+        let bill =
+            |month: &Counted| Bill::new(&month.with_keys(run.mode, pricing), &pricing.book, pricing.terms);
         let billed = bill(&month)?;
         let requests = by_the_month(run.completed, run);
         let saves = match plain {
@@ -315,7 +338,7 @@ impl Cost {
             month: pricing.month.to_string(),
             currency: "USD".into(),
             free_tier: pricing.terms.free_tier,
-            kms_keys: if uses_kms { pricing.kms_keys } else { 0 },
+            kms_keys: if uses_kms(run.mode) { pricing.kms_keys } else { 0 },
             complete: billed.missing().next().is_none(),
             confirmed: billed.unconfirmed().next().is_none(),
             requests,
@@ -343,7 +366,7 @@ impl Cost {
 /// is, rounded, less what those before it got.
 fn shares(list: &[Share], charge: Option<Usd>, by_the_month: impl Fn(u64) -> u64) -> Vec<CostShare> {
     let all: u128 = list.iter().map(|share| u128::from(share.billed)).sum();
-    let cents = charge.map(|charge| charge.cents());
+    let cents = charge.map(Usd::cents);
     let (mut sum, mut given) = (0_u128, 0_i64);
     let mut share = |share: &Share| {
         sum += u128::from(share.billed);

@@ -320,7 +320,7 @@ fn prices(out: &mut String, runs: &[Summary], style: Style) {
     }
     let place = [&first.region, &first.month].map(|text| figure::name(text, NAME_MAX)).join(", ");
     out.push_str(&style.paint(&format!("Prices in {place}, USD"), Tone::Strong));
-    out.push_str("\n");
+    out.push('\n');
     let widest = rows.iter().map(|(rate, _)| cells(rate)).max().unwrap_or(0);
     for (rate, title) in &rows {
         let _ = writeln!(out, "{rate}{}{title}", " ".repeat(widest - cells(rate) + GAP));
