@@ -34,7 +34,7 @@ pub(super) struct Arguments {
     #[command(flatten)]
     workload: workload::Arguments,
     #[command(flatten)]
-    rendering: rendering::Arguments,
+    rendering: rendering::OfRun,
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
@@ -61,7 +61,11 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
         progress: &progress,
         bar: bar(&progress),
         buffers: Buffers::new(),
-        options: Options { memory_max: machine::available_memory(), ..Options::default() },
+        options: Options {
+            memory_max: machine::available_memory(),
+            shard: arguments.workload.shard.map(|shard| (shard.index, shard.of)),
+            ..Options::default()
+        },
         recorded: Vec::new(),
         searches: Vec::new(),
         notes: Vec::new(),
@@ -71,8 +75,9 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
         scenario.modes.iter().map(|&mode| (mode, plan(&work.source, mode, default))).collect();
     load.bar.set_length(plans.iter().map(|(_, plan)| length(plan.scenario())).sum());
     for (mode, plan) in &plans {
+        let (part, _) = arguments.workload.part(plan, None)?;
         match objectives {
-            None => load.mode(plan, *mode)?,
+            None => load.mode(&part, *mode)?,
             Some(objectives) => load.search(plan, *mode, objectives)?,
         }
         if progress.interrupted.load(Ordering::Relaxed) {
@@ -86,7 +91,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     notes.extend(work.notes);
     notes.extend(said);
     if !interrupted {
-        let mut beside = simulate(&work.source, &rows, objectives)?;
+        let mut beside = simulate(&arguments.workload, &work.source, &rows)?;
         recorded.append(&mut beside.recorded);
         searches.append(&mut beside.searches);
         notes.extend(beside.notes.into_iter().filter(|note| !notes.contains(note)).collect::<Vec<_>>());
@@ -100,6 +105,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let mut report = Report::new(scenario.seed(), scenario.to_toml(), runs);
     report.commit = COMMIT.into();
     report.machine = machine::description();
+    report.shard = arguments.workload.shard;
     report.notes = notes;
     report.searches = searches;
     report.price(&pricing).map_err(Failure::new)?;

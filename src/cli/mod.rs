@@ -17,6 +17,7 @@ mod pricing;
 mod scenario;
 mod sim;
 mod load;
+mod report;
 mod cost;
 
 use std::fmt;
@@ -38,6 +39,8 @@ enum Verb {
     Load(load::Arguments),
     /// Run a scenario in virtual time, all SSE modes side by side
     Sim(sim::Arguments),
+    /// Show, merge and compare saved reports
+    Report(report::Arguments),
     /// The built-in scenarios
     Scenario(scenario::Arguments),
     /// What each SSE mode costs a month, from which lines, and what a Bucket Key saves
@@ -80,6 +83,7 @@ pub(crate) fn run() -> ExitCode {
     let result = match cli.verb.unwrap_or(Verb::Load(load::Arguments::default())) {
         Verb::Load(arguments) => load::run(&arguments).map(done),
         Verb::Sim(arguments) => sim::run(&arguments).map(done),
+        Verb::Report(arguments) => report::run(&arguments),
         Verb::Scenario(arguments) => scenario::run(&arguments).map(done),
         Verb::Cost(arguments) => cost::run(&arguments),
         Verb::Seal(arguments) => seal::run(&arguments).map(done),

@@ -1,7 +1,7 @@
 //! How a report leaves the program: format, file, width, colours, and the notes that every report carries.
 
 use std::io::IsTerminal;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 use s3seal::report::{LoggedRun, Report, Style, Summary, write_interval_log};
@@ -23,20 +23,31 @@ pub(super) struct Arguments {
     /// The report's file; standard output when left out or -
     #[arg(long, short, value_name = "FILE")]
     output: Option<PathBuf>,
+    /// Also a page with charts, in one file that needs no network
+    #[arg(long, value_name = "FILE")]
+    html: Option<PathBuf>,
+    /// Replace existing files
+    #[arg(long)]
+    force: bool,
+}
+
+/// The same for the report of a run, which has its distributions at hand and is priced.
+#[derive(Debug, Default, Args)]
+#[group(skip)]
+pub(super) struct OfRun {
+    #[command(flatten)]
+    report: Arguments,
     /// Every distribution as an interval log, for the `HdrHistogram` tools
     #[arg(long, value_name = "FILE")]
     hdr: Option<PathBuf>,
-    /// Replace an existing file
-    #[arg(long)]
-    force: bool,
     #[command(flatten)]
     pub(super) pricing: pricing::OfRun,
 }
 
-/// Where a report goes.
+/// Where a report goes: its own file or standard output, and the page.
 pub(super) struct Outputs {
     report: Output,
-    hdr: Option<Output>,
+    page: Option<Output>,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -48,37 +59,84 @@ enum Format {
     Json,
     /// One row a run
     Csv,
+    /// Findings and tables for a pull request
+    Markdown,
+    /// A page with charts, in one file that needs no network
+    Html,
+}
+
+impl Outputs {
+    /// Writes what is no report, and no page.
+    pub(super) fn write_raw(self, bytes: &[u8]) -> Result<(), Failure> {
+        let mut output = self.report;
+        output.write(bytes)?;
+        output.finish()
+    }
 }
 
 impl Arguments {
     /// Refuses what cannot be written before anything takes time: an existing file, a folder that takes none.
     pub(super) fn open(&self) -> Result<Outputs, Failure> {
-        if let (Some(report), Some(hdr)) = (&self.output, &self.hdr)
-            && report == hdr
-        {
-            return Err(Failure::usage("--output and --hdr name the same file: they are two"));
+        if let (Some(report), Some(page)) = (&self.output, &self.html) {
+            distinct("--output", report, "--html", page)?;
         }
-        let report = Output::new(self.output.as_deref(), self.force, false)?;
-        let hdr = self.hdr.as_deref().map(|path| Output::new(Some(path), self.force, false)).transpose()?;
-        Ok(Outputs { report, hdr })
+        let page = self.html.as_deref().map(|path| Output::new(Some(path), self.force, false)).transpose()?;
+        Ok(Outputs { report: Output::new(self.output.as_deref(), self.force, false)?, page })
     }
 
-    /// Writes `report`, and the distributions of its `runs`, and gives the files their names.
-    pub(super) fn write(&self, outputs: Outputs, report: &Report, runs: &[Recorded]) -> Result<(), Failure> {
-        let Outputs { report: mut output, hdr } = outputs;
+    /// Writes `report` and gives its files their names.
+    pub(super) fn write(&self, outputs: Outputs, report: &Report) -> Result<(), Failure> {
+        let Outputs { report: mut output, page } = outputs;
+        if let Some(mut page) = page {
+            page.write(report.to_html().as_bytes())?;
+            page.finish()?;
+        }
         let mut bytes = Vec::new();
         match self.format {
             Format::Text => bytes.extend_from_slice(report.to_text(style(&output)).as_bytes()),
             Format::Json => report.write_json(&mut bytes).map_err(Failure::new)?,
             Format::Csv => report.write_csv(&mut bytes).map_err(Failure::new)?,
+            Format::Markdown => bytes.extend_from_slice(report.to_markdown().as_bytes()),
+            Format::Html => bytes.extend_from_slice(report.to_html().as_bytes()),
         }
         output.write(&bytes)?;
+        output.finish()
+    }
+}
+
+impl OfRun {
+    /// As [`Arguments::open`], with the interval log.
+    pub(super) fn open(&self) -> Result<(Outputs, Option<Output>), Failure> {
+        if let Some(hdr) = &self.hdr {
+            for (flag, path) in [("--output", &self.report.output), ("--html", &self.report.html)] {
+                path.as_ref().map_or(Ok(()), |path| distinct(flag, path, "--hdr", hdr))?;
+            }
+        }
+        let hdr =
+            self.hdr.as_deref().map(|path| Output::new(Some(path), self.report.force, false)).transpose()?;
+        Ok((self.report.open()?, hdr))
+    }
+
+    /// Writes `report`, and the distributions of its `runs`, and gives the files their names.
+    pub(super) fn write(
+        &self,
+        (outputs, hdr): (Outputs, Option<Output>),
+        report: &Report,
+        runs: &[Recorded],
+    ) -> Result<(), Failure> {
         if let Some(mut hdr) = hdr {
             hdr.write(&interval_log(runs)?)?;
             hdr.finish()?;
         }
-        output.finish()
+        self.report.write(outputs, report)
     }
+}
+
+fn distinct(flag: &str, path: &Path, other: &str, same: &Path) -> Result<(), Failure> {
+    if path == same {
+        return Err(Failure::usage(format_args!("{flag} and {other} name the same file: they are two")));
+    }
+    Ok(())
 }
 
 /// The distributions of `runs`, each under a label of its own: its mode, and where a mode runs more than once whether it is

@@ -2,7 +2,7 @@
 
 use clap::Args;
 use rayon::prelude::*;
-use s3seal::report::{Kind, Member, Objectives, Recorder, Report, Run, Search, Summary, Window};
+use s3seal::report::{Kind, Member, Recorder, Report, Run, Search, Summary, Window};
 use s3seal::request::SseMode;
 use s3seal::sim::{self, Options};
 use s3seal::units::Timestamp;
@@ -20,7 +20,7 @@ pub(super) struct Arguments {
     #[command(flatten)]
     workload: workload::Arguments,
     #[command(flatten)]
-    rendering: rendering::Arguments,
+    rendering: rendering::OfRun,
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
@@ -33,9 +33,10 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
         .iter()
         .flat_map(|&mode| arguments.workload.quotas(mode).into_iter().map(move |quota| (mode, quota)))
         .collect();
-    let mut simulated = simulate(&work.source, &rows, arguments.workload.find_max.as_ref())?;
+    let mut simulated = simulate(&arguments.workload, &work.source, &rows)?;
     let mut report = Report::new(scenario.seed(), scenario.to_toml(), simulated.runs());
     report.commit = COMMIT.into();
+    report.shard = arguments.workload.shard;
     report.notes = rendering::notes(scenario);
     report.notes.extend(work.notes);
     report.notes.append(&mut simulated.notes);
@@ -67,18 +68,18 @@ impl Simulated {
 /// A simulated run for each of `rows`, in their order whatever the number of threads; with `objectives` the one at the
 /// highest rate that keeps them.
 pub(super) fn simulate(
+    arguments: &workload::Arguments,
     source: &Source,
     rows: &[(SseMode, Option<u64>)],
-    objectives: Option<&Objectives>,
 ) -> Result<Simulated, Failure> {
     type Row = (Recorded, Option<Search>, Option<String>);
     let one = |&(mode, quota): &(SseMode, Option<u64>)| -> Result<Row, Failure> {
-        let Some(objectives) = objectives else {
-            let (recorded, note) = simulate_one(source, mode, quota)?;
+        let Some(objectives) = &arguments.find_max else {
+            let (recorded, note) = simulate_one(arguments, source, mode, quota)?;
             return Ok((recorded, None, note));
         };
         let (found, (recorded, note)) = find_max::search(source, objectives, RESOLUTION, |source| {
-            let (recorded, note) = simulate_one(source, mode, quota)?;
+            let (recorded, note) = simulate_one(arguments, source, mode, quota)?;
             let summary = recorded.summary.clone();
             Ok(Tried { summary, run: (recorded, note), spoiled: None, interrupted: false })
         })?;
@@ -104,13 +105,16 @@ pub(super) fn simulate(
 }
 
 fn simulate_one(
+    arguments: &workload::Arguments,
     source: &Source,
     mode: SseMode,
     quota: Option<u64>,
 ) -> Result<(Recorded, Option<String>), Failure> {
     let mut recorder = Recorder::new(window(source.scenario()));
-    let options = Options { quota, ..Options::default() };
-    let run = sim::run_source(source, mode, &options, &mut recorder).map_err(Failure::usage)?;
+    let (part, quota) = arguments.part(source, quota)?;
+    let shard = arguments.shard.map(|shard| (shard.index, shard.of));
+    let options = Options { quota, shard, ..Options::default() };
+    let run = sim::run_source(&part, mode, &options, &mut recorder).map_err(Failure::usage)?;
     let facts = Run {
         mode,
         kind: Kind::Simulated,

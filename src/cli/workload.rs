@@ -6,7 +6,7 @@ use std::sync::Arc;
 use clap::Args;
 use s3seal::cost::Region;
 use s3seal::pipeline;
-use s3seal::report::Objectives;
+use s3seal::report::{Objectives, Shard};
 use s3seal::request::{Operation, SseMode};
 use s3seal::rig;
 use s3seal::units::Span;
@@ -62,6 +62,9 @@ pub(super) struct Arguments {
                      throttled or dropped < a percentage; several with commas between. <= holds at the limit itself"
     )]
     pub(super) find_max: Option<Objectives>,
+    /// Only every N-th request from number I on, as in 0/4, with an N-th of the quota: N machines make the whole workload
+    #[arg(long, value_name = "I/N", value_parser = shard, conflicts_with_all = ["trace", "find_max"])]
+    pub(super) shard: Option<Shard>,
 }
 
 /// What is to run.
@@ -69,6 +72,16 @@ pub(super) struct Work {
     pub(super) source: Source,
     /// What a report says of it.
     pub(super) notes: Vec<String>,
+}
+
+/// `0/4`: the first of four.
+fn shard(text: &str) -> Result<Shard, String> {
+    let read = || {
+        let (index, of) = text.split_once('/')?;
+        let shard = Shard { index: index.parse().ok()?, of: of.parse().ok()? };
+        (shard.index < shard.of).then_some(shard)
+    };
+    read().ok_or_else(|| "expected I/N with I from 0 to N - 1, as in 0/4".into())
 }
 
 fn time(text: &str) -> Result<Span, String> {
@@ -147,7 +160,8 @@ impl Arguments {
         for &mode in &scenario.modes {
             rig::rules(scenario, mode).map_err(|error| self.explain(&error))?;
             for quota in self.quotas(mode) {
-                rig::kms(scenario, mode, quota, &directory).map_err(|error| self.explain(&error))?;
+                let (part, quota) = self.part(source, quota)?;
+                rig::kms(part.scenario(), mode, quota, &directory).map_err(|error| self.explain(&error))?;
             }
         }
         Ok(())
@@ -159,6 +173,17 @@ impl Arguments {
             return vec![None];
         }
         self.quota.iter().copied().map(Some).collect()
+    }
+
+    /// What this machine runs of `source` under `quota`, and the quota that is left to say.
+    pub(super) fn part(&self, source: &Source, quota: Option<u64>) -> Result<(Source, Option<u64>), Failure> {
+        match self.shard {
+            None => Ok((source.clone(), quota)),
+            Some(Shard { index, of }) => {
+                let part = rig::shard(source.scenario(), quota, index, of);
+                Ok((Source::Scenario(part.map_err(|error| self.explain(&error))?), None))
+            }
+        }
     }
 
     /// An error of values, with the file that they came from. Flags are named by the field that they set.

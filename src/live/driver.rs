@@ -46,11 +46,19 @@ pub struct Options {
     pub time: Time,
     /// Most bytes of the population.
     pub memory_max: u64,
+    /// Which part of the arrivals this run sends, of how many; as in a simulation. None: all.
+    pub shard: Option<(u32, u32)>,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { quota: None, in_flight_max: IN_FLIGHT_MAX_DEFAULT, time: Time::Real, memory_max: u64::MAX }
+        Self {
+            quota: None,
+            in_flight_max: IN_FLIGHT_MAX_DEFAULT,
+            time: Time::Real,
+            memory_max: u64::MAX,
+            shard: None,
+        }
     }
 }
 
@@ -224,7 +232,10 @@ where
         sink,
     };
     Ok(match source {
-        Source::Scenario(_) => driver.run(scenario, &mut Arrivals::new(scenario), buffers),
+        Source::Scenario(_) => {
+            let (machine, machines) = options.shard.unwrap_or((0, 1));
+            driver.run(scenario, &mut Arrivals::new(scenario).shard(machine.into(), machines.into()), buffers)
+        }
         Source::Replay(replay) => driver.run(scenario, &mut replay.arrivals(), buffers),
     })
 }

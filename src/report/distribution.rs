@@ -18,9 +18,11 @@ const FIRST_REACH: Span = Span::from_seconds(64);
 /// Source: `HdrHistogram`, hdrhistogram.org (docs/SOURCES.md).
 #[derive(Clone, Debug, Default)]
 pub struct Distribution {
-    zeros: u64,
-    max: u64,
-    spans: Option<Box<Histogram<u64>>>,
+    pub(super) zeros: u64,
+    pub(super) max: u64,
+    /// Of all spans, in nanoseconds.
+    pub(super) sum: u64,
+    pub(super) spans: Option<Box<Histogram<u64>>>,
 }
 
 impl Distribution {
@@ -32,6 +34,7 @@ impl Distribution {
             return;
         }
         self.max = self.max.max(nanos);
+        self.sum = self.sum.saturating_add(nanos);
         let spans = self.spans.get_or_insert_with(|| Box::new(empty()));
         if spans.record(nanos).is_err() {
             // Only where usize is too narrow for the grown array; the maximum is exact all the same.
@@ -43,6 +46,7 @@ impl Distribution {
     pub fn merge(&mut self, other: &Self) {
         self.zeros = self.zeros.saturating_add(other.zeros);
         self.max = self.max.max(other.max);
+        self.sum = self.sum.saturating_add(other.sum);
         let Some(theirs) = &other.spans else { return };
         match &mut self.spans {
             Some(ours) => ours.add(theirs.as_ref()).expect("a growing histogram takes any value"),
@@ -60,6 +64,34 @@ impl Distribution {
         let count = self.count();
         let at = |per_mille| self.at(rank(count, per_mille));
         Percentiles { count, p50: at(500), p90: at(900), p99: at(990), p999: at(999), max: self.max }
+    }
+
+    /// The arithmetic mean, rounded to nanoseconds; none when nothing was counted.
+    pub fn mean(&self) -> Option<Span> {
+        let count = self.count();
+        (count > 0).then(|| Span::from_nanos(self.sum / count))
+    }
+
+    /// The smallest length that `per_100_000` of the spans do not pass, by nearest rank; of none 0.
+    pub fn quantile(&self, per_100_000: u32) -> Span {
+        let exact = (u128::from(self.count()) * u128::from(per_100_000)).div_ceil(100_000);
+        Span::from_nanos(self.at(u64::try_from(exact).unwrap_or(u64::MAX).min(self.count())))
+    }
+
+    /// Its steps in order: how many spans are at most so long, and how long that is. The last is the maximum.
+    pub(super) fn steps(&self) -> Vec<(u64, u64)> {
+        let mut steps = Vec::new();
+        let mut sum = self.zeros;
+        if sum > 0 {
+            steps.push((sum, 0));
+        }
+        if let Some(spans) = &self.spans {
+            for step in spans.iter_recorded() {
+                sum = sum.saturating_add(step.count_at_value());
+                steps.push((sum, spans.highest_equivalent(step.value_iterated_to()).min(self.max)));
+            }
+        }
+        steps
     }
 
     /// The whole distribution as one histogram of nanoseconds, the same whatever was merged in which order.
@@ -98,7 +130,7 @@ impl Distribution {
     }
 }
 
-fn empty() -> Histogram<u64> {
+pub(super) fn empty() -> Histogram<u64> {
     let mut spans =
         Histogram::new_with_max(FIRST_REACH.as_nanos(), DIGITS).expect("constant, within the crate's bounds");
     spans.auto(true);

@@ -1,11 +1,17 @@
 //! Interval logs that the `HdrHistogram` tools read: one histogram per run, operation and phase.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::time::Duration;
 
+use hdrhistogram::Histogram;
 use hdrhistogram::serialization::V2DeflateSerializer;
-use hdrhistogram::serialization::interval_log::{IntervalLogWriterBuilder, IntervalLogWriterError, Tag};
+use hdrhistogram::serialization::interval_log::{
+    IntervalLogIterator, IntervalLogWriterBuilder, IntervalLogWriterError, LogEntry, Tag,
+};
 
+use super::distribution::empty;
+use super::record::unpacked;
 use super::recorder::{Phase, Recorder};
 use crate::request::Operation;
 use crate::units::Timestamp;
@@ -64,6 +70,38 @@ pub fn write_interval_log(out: &mut impl io::Write, runs: &[LoggedRun<'_>]) -> i
                 log.write_histogram(&histogram, Duration::ZERO, length, Tag::new(&tag)).map_err(to_io)?;
             }
         }
+    }
+    Ok(())
+}
+
+/// Writes one interval log of several, each with the name that errors call it by: histograms of one tag are added up, without
+/// loss.
+///
+/// # Errors
+///
+/// A log that does not read, with its name; what `out` refuses.
+pub fn merge_interval_logs(out: &mut impl io::Write, logs: &[(String, String)]) -> io::Result<()> {
+    let mut merged: BTreeMap<String, (Histogram<u64>, Duration)> = BTreeMap::new();
+    for (name, text) in logs {
+        let wrong = |what: String| io::Error::new(io::ErrorKind::InvalidData, format!("{name}: {what}"));
+        for entry in IntervalLogIterator::new(text.as_bytes()) {
+            let entry = entry.map_err(|error| wrong(format!("no interval log: {error:?}")))?;
+            let LogEntry::Interval(interval) = entry else { continue };
+            let histogram = unpacked(interval.encoded_histogram()).map_err(wrong)?;
+            let tag = interval.tag().map_or_else(String::new, |tag| tag.as_str().to_owned());
+            let (sum, length) = merged.entry(tag).or_insert_with(|| (empty(), Duration::ZERO));
+            sum.add(&histogram).map_err(|error| wrong(error.to_string()))?;
+            *length = interval.duration().max(*length);
+        }
+    }
+    let mut serializer = V2DeflateSerializer::new();
+    let mut log = IntervalLogWriterBuilder::new()
+        .add_comment("[Histogram log format version 1.3]")
+        .add_comment("[s3seal: values in nanoseconds, Interval_Max in milliseconds]")
+        .with_max_value_divisor(MAX_DIVISOR)
+        .begin_log_with(out, &mut serializer)?;
+    for (tag, (histogram, length)) in &merged {
+        log.write_histogram(histogram, Duration::ZERO, *length, Tag::new(tag)).map_err(to_io)?;
     }
     Ok(())
 }

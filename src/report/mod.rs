@@ -7,6 +7,7 @@
 //! reads a clock.
 
 mod chart;
+mod compare;
 mod cost;
 mod csv;
 mod distribution;
@@ -15,31 +16,41 @@ mod finding;
 mod hdr;
 mod json;
 mod objective;
+mod record;
 mod recorder;
 mod search;
 mod series;
+mod html;
+mod markdown;
+mod merge;
 mod sink;
 mod summary;
+mod table;
 mod tally;
 mod text;
 mod total;
 
 use serde::{Deserialize, Serialize};
 
+pub use compare::{
+    Change, ChangeLimit, ChangeLimitError, CompareError, Comparison, Measure, Repeats, compare,
+};
 pub use cost::{
     Cost, CostAttribution, CostShare, PerMillion, Pricing, PricingError, Saving, body_passes, request_item,
 };
 pub use distribution::{Distribution, Percentiles};
 pub use finding::{Finding, Rule};
-pub use hdr::{LoggedRun, write_interval_log};
+pub use hdr::{LoggedRun, merge_interval_logs, write_interval_log};
+pub use html::{DARK, LIGHT, Theme};
 pub use json::ReportError;
 pub use objective::{Limit, Miss, Objective, ObjectiveError, Objectives, Quantity};
+pub use record::{Coded, MergeError, OperationCoded, Record, Tallied};
 pub use recorder::{Phase, Recorder, Window};
 pub use search::{Probe, Search, Verdict};
 pub use sink::Sink;
 pub use summary::{
     Amplification, Attribution, Cache, Endings, Kind, Kms, KmsOperation, Member, OperationSummary,
-    PhasePercentiles, REFRESH_AHEAD, Run, SecondSummary, Share, Summary,
+    PhaseMeans, PhasePercentiles, REFRESH_AHEAD, Run, SecondSummary, Share, Summary,
 };
 pub use text::Style;
 
@@ -65,6 +76,9 @@ pub struct Report {
     pub valid: bool,
     /// Why they may not.
     pub invalid_reason: Option<String>,
+    /// Which part of the workload this is; none for the whole.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shard: Option<Shard>,
     /// What a reader must know: assumptions above all.
     pub notes: Vec<String>,
     /// The runs, in the order in which they are shown.
@@ -72,6 +86,15 @@ pub struct Report {
     /// Searches for the highest rate, where they were asked for; then `runs` holds the run at each answer.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub searches: Vec<Search>,
+}
+
+/// The part of a workload that one machine sent: every `of`-th arrival from number `index` on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Shard {
+    /// From 0.
+    pub index: u32,
+    /// How many shards make the whole.
+    pub of: u32,
 }
 
 impl Report {
@@ -86,6 +109,7 @@ impl Report {
             scenario,
             valid: true,
             invalid_reason: None,
+            shard: None,
             notes: Vec::new(),
             runs,
             searches: Vec::new(),

@@ -1,5 +1,7 @@
 //! Takes the rows of one run as they come: one recorder per worker, merged at the end.
 
+use std::borrow::Cow;
+
 use super::distribution::Distribution;
 use super::series::Series;
 use super::tally::{Calls, Tally};
@@ -90,7 +92,7 @@ impl OperationRecord {
         self.endings[ending as usize]
     }
 
-    fn merge(&mut self, other: &Self) {
+    pub(super) fn merge(&mut self, other: &Self) {
         for (ours, theirs) in [(&mut self.succeeded, &other.succeeded), (&mut self.failed, &other.failed)] {
             ours.iter_mut().zip(theirs).for_each(|(ours, theirs)| ours.merge(theirs));
         }
@@ -150,7 +152,7 @@ pub struct Recorder {
     /// KMS calls sent in the measured part.
     pub(super) calls_in_window: u64,
     /// Few names: a search by comparison beats a map.
-    pub(super) calls: Vec<(&'static str, Answers)>,
+    pub(super) calls: Vec<(Cow<'static, str>, Answers)>,
     pub(super) call_time: Distribution,
     pub(super) by_bucket: Tally,
     pub(super) by_principal: Tally,
@@ -196,6 +198,14 @@ impl Recorder {
             Ending::Succeeded => add(&mut second.completed, 1),
             Ending::Dropped => add(&mut second.dropped, 1),
             _ => add(&mut second.failed, 1),
+        }
+        if row.ending != Ending::Dropped {
+            match row.key_source {
+                KeySource::None => {}
+                KeySource::Cached => add(&mut second.cached, 1),
+                KeySource::Joined => add(&mut second.joined, 1),
+                KeySource::Fetched => add(&mut second.fetched, 1),
+            }
         }
         let succeeded = row.ending == Ending::Succeeded;
         if succeeded && self.window.contains(row.finished) {
@@ -246,7 +256,7 @@ impl Recorder {
             return;
         }
         add(&mut self.calls_in_window, u64::from(self.window.contains(call.sent)));
-        let answers = self.answers(call.name);
+        let answers = self.answers(Cow::Borrowed(call.name));
         add(&mut answers.by_answer[call.answer as usize], 1);
         add(&mut answers.billed, u64::from(call.billed));
         self.call_time.record(call.replied.since(call.sent));
@@ -273,7 +283,7 @@ impl Recorder {
         add(&mut self.completed_bytes, other.completed_bytes);
         add(&mut self.calls_in_window, other.calls_in_window);
         for (name, theirs) in &other.calls {
-            self.answers(name).merge(theirs);
+            self.answers(name.clone()).merge(theirs);
         }
         self.call_time.merge(&other.call_time);
         self.by_bucket.merge(&other.by_bucket);
@@ -296,7 +306,7 @@ impl Recorder {
         whole
     }
 
-    fn answers(&mut self, name: &'static str) -> &mut Answers {
+    pub(super) fn answers(&mut self, name: Cow<'static, str>) -> &mut Answers {
         let place = self.calls.iter().position(|(held, _)| *held == name).unwrap_or_else(|| {
             self.calls.push((name, Answers::default()));
             self.calls.len() - 1

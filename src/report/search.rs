@@ -5,7 +5,8 @@ use std::fmt::Write;
 use serde::{Deserialize, Serialize};
 
 use super::figure::{self, NONE, count, rate};
-use super::text::{Style, Tone, wrapped};
+use super::table::Tone;
+use super::text::{Style, wrapped};
 use super::{Kind, summary};
 use crate::request::SseMode;
 

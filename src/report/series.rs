@@ -20,6 +20,12 @@ pub(super) struct Second {
     pub(super) kms_calls: u64,
     /// Of these, those that KMS throttled.
     pub(super) throttled: u64,
+    /// Requests due in this second whose data key was cached.
+    pub(super) cached: u64,
+    /// Those that joined another's fetch.
+    pub(super) joined: u64,
+    /// Those that fetched.
+    pub(super) fetched: u64,
 }
 
 impl AddAssign for Second {
@@ -31,6 +37,9 @@ impl AddAssign for Second {
             (&mut self.dropped, other.dropped),
             (&mut self.kms_calls, other.kms_calls),
             (&mut self.throttled, other.throttled),
+            (&mut self.cached, other.cached),
+            (&mut self.joined, other.joined),
+            (&mut self.fetched, other.fetched),
         ];
         for (ours, theirs) in pairs {
             *ours = ours.saturating_add(theirs);

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::cost::Cost;
 use super::distribution::Percentiles;
 use super::figure::ratio;
+use super::record::Record;
 use crate::request::SseMode;
 use crate::units::Timestamp;
 
@@ -93,6 +94,9 @@ pub struct Summary {
     pub service_time_ns: Percentiles,
     /// The parts of the time, over all that started.
     pub phase_ns: PhasePercentiles,
+    /// Their means, which add up to that of the response time; none when nothing started.
+    #[serde(default)]
+    pub phase_mean_ns: Option<PhaseMeans>,
     /// Calls to KMS.
     pub kms: Kms,
     /// Where data keys came from.
@@ -111,6 +115,9 @@ pub struct Summary {
     pub attribution: Attribution,
     /// Second by second, warm-up included and marked.
     pub series: Vec<SecondSummary>,
+    /// The whole distributions and tallies, for merging and drawing; none in reports of older programs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub record: Option<Record>,
     /// What a month of it costs; none until the report is [priced](super::Report::price).
     #[serde(default)]
     pub cost: Option<Cost>,
@@ -146,6 +153,23 @@ pub struct PhasePercentiles {
     pub store: Percentiles,
     /// S3's own time, where it is modelled.
     pub s3: Percentiles,
+}
+
+/// Means of the parts of a request's time, in whole nanoseconds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PhaseMeans {
+    /// `started − due`.
+    pub lag: u64,
+    /// Waiting for data keys.
+    pub kms_wait: u64,
+    /// Sealing or opening.
+    pub crypto: u64,
+    /// Reading or writing the store.
+    pub store: u64,
+    /// S3's own time, where it is modelled.
+    pub s3: u64,
+    /// The rest of the service time: waiting for a worker.
+    pub other: u64,
 }
 
 /// Calls to KMS, sent at or after the start of the measured part.
@@ -302,6 +326,15 @@ pub struct SecondSummary {
     pub kms_calls: u64,
     /// Of these, those that KMS throttled.
     pub throttled: u64,
+    /// Requests due in this second that started and found their data key cached.
+    #[serde(default)]
+    pub cached: u64,
+    /// Those that joined another request's fetch.
+    #[serde(default)]
+    pub joined: u64,
+    /// Those that fetched.
+    #[serde(default)]
+    pub fetched: u64,
 }
 
 impl Summary {

@@ -5,8 +5,9 @@ use std::fmt::Write;
 use anstyle::{AnsiColor, Style as Ansi};
 
 use super::chart::chart;
-use super::figure::{self, NONE, cells, count, rate, share, time};
-use super::{Cost, CostAttribution, CostShare, Kind, Percentiles, Report, Share, Summary};
+use super::figure::{self, NONE, cells, count, share};
+use super::table::{Cell, Group, Tone, groups, label};
+use super::{Cost, CostAttribution, CostShare, Kind, Report, Share, Summary};
 use crate::cost::{Charge, Unit, grouped_decimal};
 use crate::units::Usd;
 
@@ -16,8 +17,6 @@ const WIDTH_MIN: usize = 80;
 const PROSE_MAX: usize = 100;
 /// Cells between two columns.
 const GAP: usize = 2;
-/// The group of columns that a report has once it is priced.
-const COST: &str = "Cost, USD";
 /// Cells that a word of a price may take.
 const NAME_MAX: usize = 72;
 /// Members that are shown of each breakdown; the JSON has more.
@@ -37,15 +36,6 @@ impl Default for Style {
     fn default() -> Self {
         Self { width: WIDTH_MIN, colour: false }
     }
-}
-
-/// What a piece of text is, for its colour.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Tone {
-    Alarm,
-    Faint,
-    Plain,
-    Strong,
 }
 
 impl Style {
@@ -112,124 +102,6 @@ impl Report {
     }
 }
 
-/// A cell of a table.
-struct Cell {
-    text: String,
-    tone: Tone,
-}
-
-fn plain(text: String) -> Cell {
-    Cell { text, tone: Tone::Plain }
-}
-
-/// A share that had better be nothing.
-fn alarming(part: Option<f64>) -> Cell {
-    let tone = if part.is_some_and(|part| part > 0.0) { Tone::Alarm } else { Tone::Plain };
-    Cell { text: share(part), tone }
-}
-
-/// A column: two lines of heading, the least width, and its cell for a run.
-struct Column {
-    heading: &'static str,
-    unit: &'static str,
-    width: usize,
-    cell: fn(&Summary) -> Cell,
-}
-
-/// Columns that stay together.
-struct Group {
-    title: &'static str,
-    columns: Vec<Column>,
-}
-
-fn column(heading: &'static str, unit: &'static str, width: usize, cell: fn(&Summary) -> Cell) -> Column {
-    Column { heading, unit, width, cell }
-}
-
-/// What tells runs apart; starts every table.
-fn label() -> Group {
-    let columns = vec![
-        column("mode", "", 18, |run| plain(run.mode.to_string())),
-        column("run", "", 4, |run| plain(if run.kind == Kind::Live { "live".into() } else { "sim".into() })),
-        column("quota", "/s", 7, |run| plain(run.quota_per_s.map_or_else(|| NONE.into(), count))),
-    ];
-    Group { title: "", columns }
-}
-
-fn groups() -> Vec<Group> {
-    let load = vec![
-        column("offered", "/s", 7, |run| plain(rate(run.offered_per_s))),
-        column("completed", "/s", 9, |run| plain(rate(run.completed_per_s))),
-        column("failed", "", 7, |run| alarming(run.failed_share())),
-        column("dropped", "", 7, |run| alarming(run.dropped_share())),
-        column("bodies", "MB/s", 6, |run| plain(figure::bytes_per_second(run.bytes_per_s))),
-    ];
-    let kms = vec![
-        column("KMS calls", "/s", 9, |run| plain(rate(run.kms.calls_per_s))),
-        column("needed", "/request", 8, |run| {
-            plain(run.calls_per_request().map_or_else(|| NONE.into(), rate))
-        }),
-        column("throttled", "", 9, |run| alarming(run.throttled_share())),
-        column("hit ratio", "", 9, |run| plain(run.cache.hit_ratio.map_or_else(|| NONE.into(), hit_ratio))),
-    ];
-    let cost = vec![
-        column("total", "/month", 9, |run| cost(run, |cost| Some((cost, cost.total)))),
-        column("encryption", "/month", 10, |run| cost(run, |cost| Some((cost, cost.encryption_adds)))),
-        column("encryption", "/million", 10, |run| {
-            cost(run, |cost| Some((cost, cost.per_million?.encryption_adds)))
-        }),
-        column("saves", "/month", 9, |run| cost(run, |cost| Some((cost, cost.saves.as_ref()?.usd)))),
-    ];
-    vec![
-        Group { title: "Load", columns: load },
-        Group { title: "KMS", columns: kms },
-        Group { title: COST, columns: cost },
-        Group {
-            title: "Response time, all that started",
-            columns: vec![
-                column("p50", "", 7, |run| span(&run.response_time_ns, |p| p.p50)),
-                column("p90", "", 7, |run| span(&run.response_time_ns, |p| p.p90)),
-                column("p99", "", 7, |run| span(&run.response_time_ns, |p| p.p99)),
-                column("p99.9", "", 7, |run| span(&run.response_time_ns, |p| p.p999)),
-                column("max", "", 7, |run| span(&run.response_time_ns, |p| p.max)),
-            ],
-        },
-        Group {
-            title: "Response time, successes",
-            columns: vec![
-                column("p50", "", 7, |run| span(&run.response_time_success_ns, |p| p.p50)),
-                column("p90", "", 7, |run| span(&run.response_time_success_ns, |p| p.p90)),
-                column("p99", "", 7, |run| span(&run.response_time_success_ns, |p| p.p99)),
-                column("p99.9", "", 7, |run| span(&run.response_time_success_ns, |p| p.p999)),
-                column("max", "", 7, |run| span(&run.response_time_success_ns, |p| p.max)),
-            ],
-        },
-    ]
-}
-
-fn span(percentiles: &Percentiles, pick: fn(&Percentiles) -> u64) -> Cell {
-    plain(if percentiles.count == 0 { NONE.into() } else { time(pick(percentiles)) })
-}
-
-/// An amount of a run's cost, marked where it lacks a price or rests on one that is not confirmed.
-fn cost(run: &Summary, pick: fn(&Cost) -> Option<(&Cost, Usd)>) -> Cell {
-    let Some((cost, usd)) = run.cost.as_ref().and_then(pick) else { return plain(NONE.into()) };
-    let least = if cost.complete { "" } else { ">=" };
-    let unsure = if cost.confirmed { "" } else { "*" };
-    // Cents where they show; the JSON and the CSV have all of them.
-    let places = if usd.cents().unsigned_abs() < 100_000 { 2 } else { 0 };
-    plain(format!("{least}{}{unsure}", grouped_decimal(usd.decimal(), places)))
-}
-
-/// 0 to 1 with three decimals; what is not all does not show as 1.
-fn hit_ratio(ratio: f64) -> String {
-    match ratio {
-        n if n > 0.0 && n < 0.0005 => "<0.001".into(),
-        n if (0.9995..1.0).contains(&n) => ">0.999".into(),
-        n => format!("{n:.3}"),
-    }
-}
-
 /// A group laid out: the width of each column, heading and cells.
 struct Block {
     title: &'static str,
@@ -259,9 +131,7 @@ fn tables(out: &mut String, runs: &[Summary], style: Style) {
     let label = Block::new(&label(), runs);
     let mut side_by_side: Vec<Block> = Vec::new();
     let mut used = label.width();
-    let priced = runs.iter().any(|run| run.cost.is_some());
-    let groups = groups().into_iter().filter(|group| priced || group.title != COST);
-    for block in groups.map(|group| Block::new(&group, runs)) {
+    for block in groups(runs).iter().map(|group| Block::new(group, runs)) {
         // A gap twice as wide sets groups apart.
         let needed = 2 * GAP + block.width();
         if !side_by_side.is_empty() && used + needed > style.width() {
@@ -474,7 +344,7 @@ fn prices(out: &mut String, runs: &[Summary], style: Style) {
 }
 
 /// `0.03 per 10,000 requests`.
-fn rate_of(charge: &Charge) -> String {
+pub(super) fn rate_of(charge: &Charge) -> String {
     let (Some(price), Some(per)) = (&charge.price, &charge.per) else { return NONE.into() };
     let unit =
         charge.unit.parse::<Unit>().map_or_else(|_| figure::name(&charge.unit, NAME_MAX), Unit::plural);

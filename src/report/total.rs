@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 
 use super::distribution::{Distribution, Percentiles};
 use super::figure::{per_second, ratio};
+use super::record::Record;
 use super::recorder::{Answers, OperationRecord, Phase, Recorder, Window};
 use super::summary::{
-    Amplification, Attribution, Cache, Endings, Kms, KmsOperation, Member, OperationSummary,
+    Amplification, Attribution, Cache, Endings, Kms, KmsOperation, Member, OperationSummary, PhaseMeans,
     PhasePercentiles, REFRESH_AHEAD, Run, SecondSummary, Share, Summary,
 };
 use super::tally::Calls;
@@ -39,6 +40,7 @@ impl Summary {
             response_time_success_ns: total.succeeded[Phase::Response as usize].percentiles(),
             service_time_ns: total.all(Phase::Service),
             phase_ns: total.phases(),
+            phase_mean_ns: total.means(),
             cache: total.cache,
             retries: total.retries,
             amplification: Amplification {
@@ -49,8 +51,9 @@ impl Summary {
             bytes: total.bytes,
             bytes_per_s: per_second(recorder.completed_bytes, measured_ns),
             operations: operations(recorder),
-            attribution: attribution(recorder, name),
+            attribution: attribution(recorder, &name),
             series: series(recorder),
+            record: Some(Record::new(recorder, run.until, &name)),
             cost: None,
         }
     }
@@ -110,6 +113,23 @@ impl Total {
         self.every[phase as usize].percentiles()
     }
 
+    /// What is left of the service time waited for a worker.
+    fn means(&self) -> Option<PhaseMeans> {
+        let sum = |phase: Phase| self.every[phase as usize].sum;
+        let count = self.every[Phase::Response as usize].count();
+        let mean = |sum: u64| sum / count;
+        let parts = [Phase::KmsWait, Phase::Crypto, Phase::Store, Phase::S3];
+        let known = parts.into_iter().fold(0, |all: u64, phase| all.saturating_add(sum(phase)));
+        (count > 0).then(|| PhaseMeans {
+            lag: mean(sum(Phase::Lag)),
+            kms_wait: mean(sum(Phase::KmsWait)),
+            crypto: mean(sum(Phase::Crypto)),
+            store: mean(sum(Phase::Store)),
+            s3: mean(sum(Phase::S3)),
+            other: mean(sum(Phase::Service).saturating_sub(known)),
+        })
+    }
+
     fn phases(&self) -> PhasePercentiles {
         PhasePercentiles {
             lag: self.all(Phase::Lag),
@@ -127,7 +147,7 @@ fn kms(recorder: &Recorder, total: &Total, measured_ns: u64) -> Kms {
     for (name, answers) in &recorder.calls {
         every.merge(answers);
         operations.push(KmsOperation {
-            name: (*name).into(),
+            name: name.clone().into_owned(),
             calls: answers.calls(),
             granted: answers.of(KmsAnswer::Granted),
             throttled: answers.of(KmsAnswer::Throttled),
@@ -192,7 +212,7 @@ fn operations(recorder: &Recorder) -> Vec<OperationSummary> {
     occurred.filter_map(summary).collect()
 }
 
-fn attribution(recorder: &Recorder, name: impl Fn(Member) -> String) -> Attribution {
+fn attribution(recorder: &Recorder, name: &impl Fn(Member) -> String) -> Attribution {
     let by_operation = (0..).zip(recorder.by_operation).filter(|(_, calls)| calls.sent > 0);
     let operation = |place: u32| {
         Operation::ALL.get(place as usize).map_or(REFRESH_AHEAD, |operation| operation.as_str()).to_owned()
@@ -246,6 +266,9 @@ fn series(recorder: &Recorder) -> Vec<SecondSummary> {
             dropped: counts.dropped,
             kms_calls: counts.kms_calls,
             throttled: counts.throttled,
+            cached: counts.cached,
+            joined: counts.joined,
+            fetched: counts.fetched,
         })
         .collect();
     seconds.sort_by_key(|second| (second.second, second.measured));

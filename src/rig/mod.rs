@@ -13,6 +13,7 @@ mod job;
 mod time;
 mod event_queue;
 mod slab;
+mod shard;
 
 pub(crate) use event_queue::EventQueue;
 pub(crate) use slab::{Place, Slab};
@@ -21,4 +22,5 @@ pub use error::RigError;
 pub use job::{directory, job};
 pub use kms::{Kms, OUTAGE_GIVES_UP_AFTER, QUOTA_DATE, kms};
 pub use setting::{CACHE_MAX_AGE_DEFAULT, rules, settings};
+pub use shard::shard;
 pub use time::{CRYPTO_COST, Cost, S3Times, STORE_COST, Stalls};

@@ -19,6 +19,9 @@ pub struct Options {
     /// not those of the schedule. None: the open loop of the scenario. A closed loop hides the delay that requests would
     /// have met which it did not send.
     pub concurrency: Option<u32>,
+    /// Which part of the arrivals this run sends, of how many: the schedule of the whole goes on underneath, so that parts
+    /// together send exactly what one run would. None: all.
+    pub shard: Option<(u32, u32)>,
     /// Whether requests that have their keys are finished at once, which is faster and gives the same rows.
     pub run_ahead: bool,
     /// Sealing and opening, one layer.
@@ -33,6 +36,7 @@ impl Default for Options {
             quota: None,
             in_flight_max: IN_FLIGHT_MAX_DEFAULT,
             concurrency: None,
+            shard: None,
             run_ahead: true,
             crypto: CRYPTO_COST,
             store: STORE_COST,

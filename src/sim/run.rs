@@ -47,7 +47,11 @@ pub fn run_source(
             let endless = Scenario { stop: Stop::Operations(u64::MAX), ..scenario.clone() };
             run_any(source, mode, options, Arrivals::new(&endless), sink)
         }
-        Source::Scenario(scenario) => run_any(source, mode, options, Arrivals::new(scenario), sink),
+        Source::Scenario(scenario) => {
+            let (machine, machines) = options.shard.unwrap_or((0, 1));
+            let arrivals = Arrivals::new(scenario).shard(machine.into(), machines.into());
+            run_any(source, mode, options, arrivals, sink)
+        }
         Source::Replay(replay) => run_any(source, mode, options, replay.arrivals(), sink),
     }
 }

@@ -1,0 +1,43 @@
+//! `s3seal report merge`: one report of several; interval logs too.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use s3seal::report::{self, Report};
+
+use super::{Failure, read, rendering, text};
+
+#[derive(Debug, Args)]
+pub(in crate::cli) struct Arguments {
+    /// Reports in JSON, or interval logs, which give an interval log
+    #[arg(required = true)]
+    files: Vec<PathBuf>,
+    #[command(flatten)]
+    rendering: rendering::Arguments,
+}
+
+pub(in crate::cli) fn run(arguments: &Arguments) -> Result<(), Failure> {
+    let mut logs = Vec::new();
+    let mut reports = Vec::new();
+    for path in &arguments.files {
+        let name = path.display().to_string();
+        if path.extension().is_some_and(|ending| ending == "hlog") {
+            logs.push(text(path)?);
+        } else {
+            reports.push((name, read(path)?));
+        }
+    }
+    if !logs.is_empty() && !reports.is_empty() {
+        return Err(Failure::usage(
+            "reports and interval logs (.hlog) merge among themselves: give one kind",
+        ));
+    }
+    let outputs = arguments.rendering.open()?;
+    if logs.is_empty() {
+        let merged = Report::merge(&reports).map_err(Failure::new)?;
+        return arguments.rendering.write(outputs, &merged);
+    }
+    let mut merged = Vec::new();
+    report::merge_interval_logs(&mut merged, &logs).map_err(Failure::new)?;
+    outputs.write_raw(&merged)
+}
