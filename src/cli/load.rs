@@ -72,7 +72,11 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     for (mode, plan) in &plans {
         match objectives {
             None => load.mode(plan, *mode)?,
-            Some(objectives) => load.search(plan, *mode, objectives)?,
+            Some(objectives) => match load.search(plan, *mode, objectives) {
+                // What ran before stays.
+                Err(_) if progress.interrupted.load(Ordering::Relaxed) => break,
+                searched => searched?,
+            },
         }
         if progress.interrupted.load(Ordering::Relaxed) {
             break;
