@@ -21,9 +21,10 @@ fn commit() -> Option<String> {
     if top != root {
         return None;
     }
-    // A commit moves the branch that HEAD names, or HEAD itself; a branch may stand in `packed-refs`.
+    // A commit moves the branch that HEAD names, or HEAD itself; a branch may stand in `packed-refs`. Both leave a line in
+    // HEAD's log, where there is one.
     let branch = git(&["symbolic-ref", "--quiet", "HEAD"]);
-    for name in ["HEAD", "packed-refs"].into_iter().map(str::to_owned).chain(branch) {
+    for name in ["HEAD", "logs/HEAD", "packed-refs"].into_iter().map(str::to_owned).chain(branch) {
         let path = git(&["rev-parse", "--git-path", &name])?;
         // A missing file would make every build run this again.
         if Path::new(&path).exists() {

@@ -46,7 +46,7 @@ fn everything() -> String {
     let operations = ["GET", "PUT", "HEAD", "GETRANGE", "COPY", "LIST", "DELETE", "GET", "PUT", "GET"];
     for n in 0_u64..600 {
         let (op, key) = (operations[(n * 7 % 10) as usize], n * n % 37);
-        let size = if op == "PUT" { (n % 5 * 3_000).to_string() } else { String::new() };
+        let size = if op == "PUT" { (n / 10 % 5 * 3_000).to_string() } else { String::new() };
         let _ = writeln!(text, "{}.{:03},{op},b{},k{key},{size},p{}", n / 100, n * 10 % 1000, key % 3, n % 4);
         if n % 100 == 50 {
             for (at, op, size) in

@@ -8,6 +8,9 @@ use super::Failure;
 /// How far from the scenario's own rate the search goes, up and down.
 const REACH: f64 = 128.0;
 
+/// The rates that a scenario may have.
+const RATES: (f64, f64) = (1e-6, 1e8);
+
 /// What one rate came to.
 pub(super) struct Tried<R> {
     pub(super) summary: Summary,
@@ -94,7 +97,8 @@ fn bisect(
 ) -> Result<Bracket, Failure> {
     let start = rounded(start);
     // A little beyond, for what rounding to three digits takes away.
-    let (floor, ceiling) = (start / REACH * 0.95, start * REACH * 1.05);
+    let floor = (start / REACH * 0.95).max(RATES.0);
+    let ceiling = (start * REACH * 1.05).min(RATES.1);
     let mut bracket = Bracket { holds: None, fails: None, ended: false };
     let mut rate = start;
     loop {

@@ -78,7 +78,11 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
         let (part, _) = arguments.workload.part(plan, None)?;
         match objectives {
             None => load.mode(&part, *mode)?,
-            Some(objectives) => load.search(plan, *mode, objectives)?,
+            Some(objectives) => match load.search(plan, *mode, objectives) {
+                // What ran before stays.
+                Err(_) if progress.interrupted.load(Ordering::Relaxed) => break,
+                searched => searched?,
+            },
         }
         if progress.interrupted.load(Ordering::Relaxed) {
             break;
