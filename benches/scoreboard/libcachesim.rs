@@ -28,7 +28,7 @@ impl Libcachesim {
         }
         out.flush().ok()?;
         drop(out);
-        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/scoreboard/libcachesim.py");
+        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/scoreboard/lru_loop.py");
         let mut process = Command::new("python3")
             .arg(script)
             .arg(file.path())

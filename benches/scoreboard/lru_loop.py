@@ -1,6 +1,6 @@
 """The peer's own loop: for each line `n` on standard input, n passes of a trace through an LRU; answers the seconds taken.
 
-Usage: libcachesim.py TRACE CAPACITY, where TRACE is in the peer's binary format oracleGeneral.
+Usage: lru_loop.py TRACE CAPACITY, where TRACE is in the peer's binary format oracleGeneral.
 """
 
 import sys
