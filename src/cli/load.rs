@@ -14,7 +14,7 @@ use s3seal::workload::{Scenario, Stop};
 
 use super::sim::{name, simulate};
 use super::workload::uses_kms;
-use super::{Failure, file, rendering, workload};
+use super::{Failure, file, rendering, store, workload};
 
 /// Quota of the live rows of the default run: that of most Regions until 2022, low enough to bite at 8,000/s.
 const DEFAULT_LIVE_QUOTA: u64 = 5_500;
@@ -29,6 +29,8 @@ const DEFAULT_PLAIN_DURATION: Span = Span::from_seconds(3);
 pub(super) struct Arguments {
     #[command(flatten)]
     workload: workload::Arguments,
+    #[command(flatten)]
+    store: store::Arguments,
     #[command(flatten)]
     rendering: rendering::Arguments,
 }
@@ -46,6 +48,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     // Before there is a file to remove.
     file::interrupts(&progress);
     let output = arguments.rendering.open()?;
+    let concurrency = arguments.workload.concurrency;
     let rows: Vec<_> = simulated
         .iter()
         .flat_map(|&quota| scenario.modes.iter().map(move |&mode| (mode, Some(quota))))
@@ -55,7 +58,8 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
         progress: &progress,
         bar: bar(&progress),
         buffers: Buffers::new(),
-        options: Options { memory_max: available_memory(), ..Options::default() },
+        options: Options { memory_max: available_memory(), concurrency, ..Options::default() },
+        store: arguments.store.open()?,
         runs: Vec::new(),
         notes: Vec::new(),
         reasons: Vec::new(),
@@ -71,11 +75,14 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     }
     load.bar.finish_and_clear();
     let interrupted = progress.interrupted.load(Ordering::Relaxed);
-    let Load { mut runs, notes: said, reasons, .. } = load;
+    let Load { mut runs, notes: said, reasons, store, .. } = load;
     let mut notes = rendering::notes(&scenario);
+    notes.extend(store.iter().map(store::Store::note));
+    // Removing files takes a while and is no part of a simulated run.
+    drop(store);
     notes.extend(said);
     if !interrupted {
-        let (mut beside, said) = simulate(&scenario, &rows)?;
+        let (mut beside, said) = simulate(&scenario, &rows, concurrency)?;
         runs.append(&mut beside);
         notes.extend(said.into_iter().filter(|note| !notes.contains(note)).collect::<Vec<_>>());
     }
@@ -110,6 +117,8 @@ struct Load<'a> {
     /// One population at a time is in memory; the next one is sealed into the same.
     buffers: Buffers,
     options: Options,
+    /// None: objects are in memory.
+    store: Option<store::Store>,
     runs: Vec<Summary>,
     notes: Vec<String>,
     reasons: Vec<String>,
@@ -123,6 +132,7 @@ impl Load<'_> {
             Stop::Operations(_) => Timestamp::MAX,
         };
         let mut recorder = Recorder::new(Window { from, until });
+        self.options.directory = self.store.as_ref().map(|store| store.folder(mode)).transpose()?;
         let Self { progress, bar, buffers, options, .. } = self;
         progress.elapsed_ns.store(0, Ordering::Relaxed);
         bar.set_message(mode.as_str());
@@ -145,12 +155,16 @@ impl Load<'_> {
             run
         });
         let run = run.map_err(Failure::new)?;
+        if let Some(store) = &self.store {
+            store.done(mode);
+        }
         bar.set_position(base + length(scenario));
         let facts = Run {
             mode,
             kind: Kind::Live,
             quota_per_s: uses_kms(mode).then(|| run.quota_per_s.into()),
             until: run.measured_until,
+            concurrency: self.options.concurrency,
         };
         let summary = Summary::new(&recorder, &facts, name(scenario));
         self.say(mode, &run, &summary);

@@ -11,6 +11,7 @@ mod workload;
 mod rendering;
 mod scenario;
 mod sim;
+mod store;
 mod load;
 mod cost;
 

@@ -27,7 +27,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
         .iter()
         .flat_map(|&mode| arguments.workload.quotas(mode).into_iter().map(move |quota| (mode, quota)))
         .collect();
-    let (runs, mut notes) = simulate(&scenario, &rows)?;
+    let (runs, mut notes) = simulate(&scenario, &rows, arguments.workload.concurrency)?;
     let mut report = Report::new(scenario.seed(), scenario.to_toml(), runs);
     report.notes = rendering::notes(&scenario);
     report.notes.append(&mut notes);
@@ -38,9 +38,10 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
 pub(super) fn simulate(
     scenario: &Scenario,
     rows: &[(SseMode, Option<u64>)],
+    concurrency: Option<u32>,
 ) -> Result<(Vec<Summary>, Vec<String>), Failure> {
     let done: Result<Vec<_>, Failure> =
-        rows.par_iter().map(|&(mode, quota)| simulate_one(scenario, mode, quota)).collect();
+        rows.par_iter().map(|&(mode, quota)| simulate_one(scenario, mode, quota, concurrency)).collect();
     let (runs, notes): (Vec<_>, Vec<_>) = done?.into_iter().unzip();
     let mut said: Vec<String> = Vec::new();
     for note in notes.into_iter().flatten() {
@@ -62,6 +63,7 @@ fn simulate_one(
     scenario: &Scenario,
     mode: SseMode,
     quota: Option<u64>,
+    concurrency: Option<u32>,
 ) -> Result<(Summary, Option<String>), Failure> {
     let from = Timestamp::ZERO + scenario.warm_up;
     let until = match scenario.stop {
@@ -69,13 +71,14 @@ fn simulate_one(
         Stop::Operations(_) => Timestamp::MAX,
     };
     let mut recorder = Recorder::new(Window { from, until });
-    let options = Options { quota, ..Options::default() };
+    let options = Options { quota, concurrency, ..Options::default() };
     let run = sim::run(scenario, mode, &options, &mut recorder).map_err(Failure::usage)?;
     let facts = Run {
         mode,
         kind: Kind::Simulated,
         quota_per_s: uses_kms(mode).then(|| run.quota_per_s.into()),
         until: run.measured_until,
+        concurrency,
     };
     let summary = Summary::new(&recorder, &facts, name(scenario));
     Ok((summary, run.note.filter(|_| uses_kms(mode))))

@@ -30,6 +30,9 @@ pub(super) struct Arguments {
     /// How long requests arrive in the measured part
     #[arg(long, value_name = "TIME", value_parser = time)]
     pub(super) duration: Option<Span>,
+    /// A closed loop: so many clients, each with one request at a time, instead of a rate; it hides stalls
+    #[arg(long, value_name = "CLIENTS", conflicts_with = "rate", value_parser = clients)]
+    pub(super) concurrency: Option<u32>,
     /// How long they arrive before it
     #[arg(long, value_name = "TIME", value_parser = time)]
     pub(super) warm_up: Option<Span>,
@@ -43,6 +46,14 @@ pub(super) struct Arguments {
 
 fn time(text: &str) -> Result<Span, String> {
     span(text).ok_or_else(|| "expected a time such as 500ms, 5s or 1h30m".into())
+}
+
+/// Most clients of a closed loop: each holds at most one request in flight.
+const CLIENTS_MAX: u32 = 1_000_000;
+
+fn clients(text: &str) -> Result<u32, String> {
+    let clients = text.parse().ok().filter(|clients| (1..=CLIENTS_MAX).contains(clients));
+    clients.ok_or_else(|| format!("expected a whole number of clients from 1 to {CLIENTS_MAX}"))
 }
 
 impl Arguments {

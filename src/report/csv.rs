@@ -8,7 +8,7 @@ use super::{Report, Summary};
 type Column = (&'static str, fn(&Report, &Summary) -> String);
 
 /// Every column, in order. New ones are added at the end.
-const COLUMNS: [Column; 52] = [
+const COLUMNS: [Column; 53] = [
     ("report_version", |report, _| report.version.to_string()),
     ("s3seal", |report, _| report.s3seal.clone()),
     ("commit", |report, _| report.commit.clone()),
@@ -61,6 +61,8 @@ const COLUMNS: [Column; 52] = [
     ("attempts_per_request", |_, run| optional(run.amplification.attempts)),
     ("bytes", |_, run| run.bytes.to_string()),
     ("bytes_per_s", |_, run| run.bytes_per_s.to_string()),
+    // Last, so that readers by place are left alone.
+    ("concurrency", |_, run| optional(run.concurrency)),
 ];
 
 impl Report {

@@ -87,6 +87,16 @@ impl Report {
         let covered = "Percentiles cover every request that started, failed ones with the time they took; dropped \
                        ones took none and are counted apart. Completed are the successes that ended in the measured time.";
         wrapped(out, covered, "", style, Tone::Faint);
+        if let Some(clients) = self.runs.iter().find_map(|run| run.concurrency) {
+            let plural = if clients == 1 { "" } else { "s" };
+            let closed = format!(
+                "Closed loop of {} client{plural}, each of which sends its next request when the last one has ended. A \
+                 closed loop hides stalls: while nothing is answered it sends nothing, so the delay that others would \
+                 have met stands in no percentile. For what users meet at a given rate, run the open loop (--rate).",
+                count(clients.into()),
+            );
+            wrapped(out, &closed, "", style, Tone::Strong);
+        }
         for note in &self.notes {
             wrapped(out, &figure::name(note, usize::MAX), "Note: ", style, Tone::Faint);
         }
@@ -145,7 +155,7 @@ fn label() -> Group {
     Group { title: "", columns }
 }
 
-fn groups() -> Vec<Group> {
+fn groups(runs: &[Summary]) -> Vec<Group> {
     let load = vec![
         column("offered", "/s", 7, |run| plain(rate(run.offered_per_s))),
         column("completed", "/s", 9, |run| plain(rate(run.completed_per_s))),
@@ -161,7 +171,7 @@ fn groups() -> Vec<Group> {
         column("throttled", "", 9, |run| alarming(run.throttled_share())),
         column("hit ratio", "", 9, |run| plain(run.cache.hit_ratio.map_or_else(|| NONE.into(), hit_ratio))),
     ];
-    vec![
+    let mut groups = vec![
         Group { title: "Load", columns: load },
         Group { title: "KMS", columns: kms },
         Group {
@@ -184,7 +194,21 @@ fn groups() -> Vec<Group> {
                 column("max", "", 7, |run| span(&run.response_time_success_ns, |p| p.max)),
             ],
         },
-    ]
+    ];
+    // With S3's own time in the response, what encryption adds to it would not be seen.
+    if runs.iter().any(|run| run.phase_ns.s3.max > 0) {
+        groups.push(Group {
+            title: "Encryption's part and S3's",
+            columns: vec![
+                column("KMS", "p50", 7, |run| span(&run.phase_ns.kms_wait, |p| p.p50)),
+                column("KMS", "p99", 7, |run| span(&run.phase_ns.kms_wait, |p| p.p99)),
+                column("crypto", "p99", 7, |run| span(&run.phase_ns.crypto, |p| p.p99)),
+                column("S3", "p50", 7, |run| span(&run.phase_ns.s3, |p| p.p50)),
+                column("S3", "p99", 7, |run| span(&run.phase_ns.s3, |p| p.p99)),
+            ],
+        });
+    }
+    groups
 }
 
 fn span(percentiles: &Percentiles, pick: fn(&Percentiles) -> u64) -> Cell {
@@ -229,7 +253,7 @@ fn tables(out: &mut String, runs: &[Summary], style: Style) {
     let label = Block::new(&label(), runs);
     let mut side_by_side: Vec<Block> = Vec::new();
     let mut used = label.width();
-    for block in groups().iter().map(|group| Block::new(group, runs)) {
+    for block in groups(runs).iter().map(|group| Block::new(group, runs)) {
         // A gap twice as wide sets groups apart.
         let needed = 2 * GAP + block.width();
         if !side_by_side.is_empty() && used + needed > style.width() {
