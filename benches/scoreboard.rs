@@ -30,6 +30,8 @@ mod workload;
 mod report;
 #[path = "scoreboard/sim.rs"]
 mod sim;
+#[path = "scoreboard/live.rs"]
+mod live;
 #[path = "scoreboard/cost.rs"]
 mod cost;
 
@@ -63,6 +65,7 @@ fn main() {
     workload::run(&mut board);
     report::run(&mut board);
     sim::run(&mut board);
+    live::run(&mut board);
     cost::run(&mut board);
     board.finish();
 }

@@ -33,7 +33,8 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
         .iter()
         .flat_map(|&mode| arguments.workload.quotas(mode).into_iter().map(move |quota| (mode, quota)))
         .collect();
-    let mut simulated = simulate(&work.source, &rows, arguments.workload.find_max.as_ref())?;
+    let Arguments { workload, rendering } = arguments;
+    let mut simulated = simulate(&work.source, &rows, workload.concurrency, workload.find_max.as_ref())?;
     let mut report = Report::new(scenario.seed(), scenario.to_toml(), simulated.runs());
     report.commit = COMMIT.into();
     report.notes = rendering::notes(scenario);
@@ -41,7 +42,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     report.notes.append(&mut simulated.notes);
     report.searches = simulated.searches;
     report.price(&pricing).map_err(Failure::new)?;
-    arguments.rendering.write(output, &report, &simulated.recorded)
+    rendering.write(output, &report, &simulated.recorded)
 }
 
 /// A run with its rows.
@@ -69,16 +70,18 @@ impl Simulated {
 pub(super) fn simulate(
     source: &Source,
     rows: &[(SseMode, Option<u64>)],
+    concurrency: Option<u32>,
     objectives: Option<&Objectives>,
 ) -> Result<Simulated, Failure> {
     type Row = (Recorded, Option<Search>, Option<String>);
     let one = |&(mode, quota): &(SseMode, Option<u64>)| -> Result<Row, Failure> {
+        let options = Options { quota, concurrency, ..Options::default() };
         let Some(objectives) = objectives else {
-            let (recorded, note) = simulate_one(source, mode, quota)?;
+            let (recorded, note) = simulate_one(source, mode, &options)?;
             return Ok((recorded, None, note));
         };
         let (found, (recorded, note)) = find_max::search(source, objectives, RESOLUTION, |source| {
-            let (recorded, note) = simulate_one(source, mode, quota)?;
+            let (recorded, note) = simulate_one(source, mode, &options)?;
             let summary = recorded.summary.clone();
             Ok(Tried { summary, run: (recorded, note), spoiled: None, interrupted: false })
         })?;
@@ -106,16 +109,16 @@ pub(super) fn simulate(
 fn simulate_one(
     source: &Source,
     mode: SseMode,
-    quota: Option<u64>,
+    options: &Options,
 ) -> Result<(Recorded, Option<String>), Failure> {
     let mut recorder = Recorder::new(window(source.scenario()));
-    let options = Options { quota, ..Options::default() };
-    let run = sim::run_source(source, mode, &options, &mut recorder).map_err(Failure::usage)?;
+    let run = sim::run_source(source, mode, options, &mut recorder).map_err(Failure::usage)?;
     let facts = Run {
         mode,
         kind: Kind::Simulated,
         quota_per_s: uses_kms(mode).then(|| run.quota_per_s.into()),
         until: run.measured_until,
+        concurrency: options.concurrency,
     };
     let summary = Summary::new(&recorder, &facts, name(source));
     let recorded = Recorded { summary, recorder, until: run.measured_until };

@@ -16,8 +16,6 @@ const WIDTH_MIN: usize = 80;
 const PROSE_MAX: usize = 100;
 /// Cells between two columns.
 const GAP: usize = 2;
-/// The group of columns that a report has once it is priced.
-const COST: &str = "Cost, USD";
 /// Cells that a word of a price may take.
 const NAME_MAX: usize = 72;
 /// Members that are shown of each breakdown; the JSON has more.
@@ -98,6 +96,16 @@ impl Report {
         let covered = "Percentiles cover every request that started, failed ones with the time they took; dropped \
                        ones took none and are counted apart. Completed are the successes that ended in the measured time.";
         wrapped(out, covered, "", style, Tone::Faint);
+        if let Some(clients) = self.runs.iter().find_map(|run| run.concurrency) {
+            let plural = if clients == 1 { "" } else { "s" };
+            let closed = format!(
+                "Closed loop of {} client{plural}, each of which sends its next request when the last one has ended. A \
+                 closed loop hides stalls: while nothing is answered it sends nothing, so the delay that others would \
+                 have met stands in no percentile. For what users meet at a given rate, run the open loop (--rate).",
+                count(clients.into()),
+            );
+            wrapped(out, &closed, "", style, Tone::Strong);
+        }
         for note in &self.notes {
             wrapped(out, &figure::name(note, usize::MAX), "Note: ", style, Tone::Faint);
         }
@@ -156,7 +164,7 @@ fn label() -> Group {
     Group { title: "", columns }
 }
 
-fn groups() -> Vec<Group> {
+fn groups(runs: &[Summary]) -> Vec<Group> {
     let load = vec![
         column("offered", "/s", 7, |run| plain(rate(run.offered_per_s))),
         column("completed", "/s", 9, |run| plain(rate(run.completed_per_s))),
@@ -180,10 +188,11 @@ fn groups() -> Vec<Group> {
         }),
         column("saves", "/month", 9, |run| cost(run, |cost| Some((cost, cost.saves.as_ref()?.usd)))),
     ];
-    vec![
-        Group { title: "Load", columns: load },
-        Group { title: "KMS", columns: kms },
-        Group { title: COST, columns: cost },
+    let mut groups = vec![Group { title: "Load", columns: load }, Group { title: "KMS", columns: kms }];
+    if runs.iter().any(|run| run.cost.is_some()) {
+        groups.push(Group { title: "Cost, USD", columns: cost });
+    }
+    groups.extend([
         Group {
             title: "Response time, all that started",
             columns: vec![
@@ -204,7 +213,21 @@ fn groups() -> Vec<Group> {
                 column("max", "", 7, |run| span(&run.response_time_success_ns, |p| p.max)),
             ],
         },
-    ]
+    ]);
+    // With S3's own time in the response, what encryption adds to it would not be seen.
+    if runs.iter().any(|run| run.phase_ns.s3.max > 0) {
+        groups.push(Group {
+            title: "Encryption's part and S3's",
+            columns: vec![
+                column("KMS", "p50", 7, |run| span(&run.phase_ns.kms_wait, |p| p.p50)),
+                column("KMS", "p99", 7, |run| span(&run.phase_ns.kms_wait, |p| p.p99)),
+                column("crypto", "p99", 7, |run| span(&run.phase_ns.crypto, |p| p.p99)),
+                column("S3", "p50", 7, |run| span(&run.phase_ns.s3, |p| p.p50)),
+                column("S3", "p99", 7, |run| span(&run.phase_ns.s3, |p| p.p99)),
+            ],
+        });
+    }
+    groups
 }
 
 fn span(percentiles: &Percentiles, pick: fn(&Percentiles) -> u64) -> Cell {
@@ -259,9 +282,7 @@ fn tables(out: &mut String, runs: &[Summary], style: Style) {
     let label = Block::new(&label(), runs);
     let mut side_by_side: Vec<Block> = Vec::new();
     let mut used = label.width();
-    let priced = runs.iter().any(|run| run.cost.is_some());
-    let groups = groups().into_iter().filter(|group| priced || group.title != COST);
-    for block in groups.map(|group| Block::new(&group, runs)) {
+    for block in groups(runs).iter().map(|group| Block::new(group, runs)) {
         // A gap twice as wide sets groups apart.
         let needed = 2 * GAP + block.width();
         if !side_by_side.is_empty() && used + needed > style.width() {
