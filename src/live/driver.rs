@@ -165,17 +165,7 @@ where
     let arrivals = Arrivals::new(scenario);
     let lifetime = settings.bucket_key.lifetime;
     let first_new = arrivals.fixed_objects();
-    let directory_of_objects = options.directory.clone();
-    let store = Store::new(
-        scenario,
-        &vault,
-        &headers,
-        lifetime,
-        first_new,
-        options.memory_max,
-        directory_of_objects.clone(),
-        buffers,
-    )?;
+    let store = Store::new(scenario, &vault, &headers, lifetime, first_new, options, buffers)?;
     let hosts = scenario.fleet.hosts;
     let caches = (0..Core::<C>::caches(mode, hosts))
         .map(|_| cache::Core::new(seal.clone(), open.clone(), make))
@@ -196,7 +186,7 @@ where
         core,
         kms_stream: scenario.seed().stream("kms", 0),
         kms,
-        bench: Bench { vault, directory: directory_of_objects, clock },
+        bench: Bench { vault, directory: options.directory.clone(), clock },
         store,
         layers: if mode == SseMode::DsseKms { 2 } else { 1 },
         service_side: is_service_side(mode),
@@ -389,13 +379,12 @@ where
                 (self.run.interrupted, next, give_up) = (true, None, now + GRACE);
                 last_due = now;
             }
-            let due = match self.concurrency {
-                None => next.as_ref().map(|next| next.arrival.due),
-                Some(_) => {
-                    // Nobody sends any more once the time is over.
-                    next = next.filter(|_| end.is_none_or(|end| now < end));
-                    next.as_ref().filter(|_| self.idle > 0).map(|_| now)
-                }
+            let due = if self.concurrency.is_none() {
+                next.as_ref().map(|next| next.arrival.due)
+            } else {
+                // Nobody sends any more once the time is over.
+                next = next.filter(|_| end.is_none_or(|end| now < end));
+                next.as_ref().filter(|_| self.idle > 0).map(|_| now)
             };
             // Deadlines of requests that have long been woken are nothing to wait for.
             if due.is_none() && self.running.len() + self.fetches.len() + self.handed_out == 0 {
