@@ -60,7 +60,9 @@ fn main() -> ExitCode {
             report.write_json(&mut File::create(folder.join(name)).expect("a file")).expect("written");
         }
     }
-    spoiled.iter().for_each(|reason| eprintln!("INVALID: {reason}"));
+    for reason in &spoiled {
+        eprintln!("INVALID: {reason}");
+    }
     println!("{beyond} beyond what is allowed");
     ExitCode::from(u8::from(judged && (beyond > 0 || !spoiled.is_empty())))
 }

@@ -180,8 +180,7 @@ where
         kms.keys.iter().map(|&key| kms.model.header(Granted { key, material: 0 })).collect();
     let measured_from = Timestamp::ZERO + scenario.warm_up;
     let lifetime = settings.bucket_key.lifetime;
-    let files = options.directory.clone();
-    let store = Store::new(source, &vault, &headers, lifetime, options.memory_max, files.clone(), buffers)?;
+    let store = Store::new(source, &vault, &headers, lifetime, options, buffers)?;
     let hosts = scenario.fleet.hosts;
     let caches = (0..Core::<C>::caches(mode, hosts))
         .map(|_| cache::Core::new(seal.clone(), open.clone(), make))
@@ -202,7 +201,7 @@ where
         core,
         kms_stream: scenario.seed().stream("kms", 0),
         kms,
-        bench: Bench { vault, directory: files, clock },
+        bench: Bench { vault, directory: options.directory.clone(), clock },
         store,
         layers: if mode == SseMode::DsseKms { 2 } else { 1 },
         service_side: is_service_side(mode),
@@ -398,13 +397,12 @@ where
                 (self.run.interrupted, next, give_up) = (true, None, now + GRACE);
                 last_due = now;
             }
-            let due = match self.concurrency {
-                None => next.as_ref().map(|next| next.arrival.due),
-                Some(_) => {
-                    // Nobody sends any more once the time or the count is over.
-                    next = next.filter(|_| left > 0 && end.is_none_or(|end| now < end));
-                    next.as_ref().filter(|_| self.idle > 0).map(|_| now)
-                }
+            let due = if self.concurrency.is_none() {
+                next.as_ref().map(|next| next.arrival.due)
+            } else {
+                // Nobody sends any more once the time or the count is over.
+                next = next.filter(|_| left > 0 && end.is_none_or(|end| now < end));
+                next.as_ref().filter(|_| self.idle > 0).map(|_| now)
             };
             // Deadlines of requests that have long been woken are nothing to wait for.
             if due.is_none() && self.running.len() + self.fetches.len() + self.handed_out == 0 {

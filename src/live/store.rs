@@ -8,6 +8,7 @@ use object_store::path::Path;
 use rayon::prelude::*;
 
 use super::directory::Directory;
+use super::driver::Options;
 use super::error::{LiveError, WorkError};
 use super::vault::{Held, Kind, Name, Vault};
 use crate::envelope::{Part, WrappedKey};
@@ -143,10 +144,10 @@ impl Store {
         vault: &Vault,
         headers: &[BlobHeader],
         lifetime: Span,
-        memory_max: u64,
-        directory: Option<Directory>,
+        options: &Options,
         buffers: &mut Buffers,
     ) -> Result<Self, LiveError> {
+        let directory = options.directory.clone();
         let population = source.population();
         if population.count() > OBJECTS_MAX {
             return Err(LiveError::Objects { count: population.count(), expected: OBJECTS_MAX });
@@ -166,7 +167,7 @@ impl Store {
                 return Err(LiveError::Directory { bytes, available });
             }
         } else {
-            let (bytes, available) = (needed(0), memory_max);
+            let (bytes, available) = (needed(0), options.memory_max);
             if bytes > available {
                 return Err(LiveError::Memory { bytes, available });
             }
