@@ -32,6 +32,8 @@ mod report;
 mod libcachesim;
 #[path = "scoreboard/sim.rs"]
 mod sim;
+#[path = "scoreboard/live.rs"]
+mod live;
 #[path = "scoreboard/cost.rs"]
 mod cost;
 
@@ -65,6 +67,7 @@ fn main() {
     workload::run(&mut board);
     report::run(&mut board);
     sim::run(&mut board);
+    live::run(&mut board);
     cost::run(&mut board);
     board.finish();
 }

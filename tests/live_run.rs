@@ -6,17 +6,21 @@ mod ledger;
 use std::sync::atomic::Ordering;
 
 use ledger::{Ledger, calls_of};
-use s3seal::live::{self, Buffers, LiveError, Options, Progress, Run};
+use s3seal::live::{self, Buffers, Directory, LiveError, Options, Progress, Run};
 use s3seal::pipeline::is_cached;
-use s3seal::request::{Ending, Operation, SseMode};
-use s3seal::units::Span;
-use s3seal::workload::{ArrivalProcess, Mix, Scenario, Stop};
+use s3seal::report::{self, Kind, Recorder, Summary, Window};
+use s3seal::request::{Ending, KmsAnswer, Operation, SseMode};
+use s3seal::units::{Span, Timestamp};
+use s3seal::workload::{ArrivalProcess, Fault, FaultKind, Mix, Scenario, Stop};
 
 fn run(scenario: &Scenario, mode: SseMode) -> (Ledger, Run, Buffers) {
+    run_with(scenario, mode, &Options::default())
+}
+
+fn run_with(scenario: &Scenario, mode: SseMode, options: &Options) -> (Ledger, Run, Buffers) {
     scenario.validate().unwrap();
     let (mut ledger, mut buffers) = (Ledger::default(), Buffers::new());
-    let options = Options::default();
-    let run = live::run(scenario, mode, &options, &mut buffers, &Progress::default(), &mut ledger).unwrap();
+    let run = live::run(scenario, mode, options, &mut buffers, &Progress::default(), &mut ledger).unwrap();
     assert_eq!((run.broken, &run.first_broken), (0, &None), "{mode}");
     (ledger, run, buffers)
 }
@@ -107,8 +111,18 @@ quota = 100000
 #[test]
 fn what_is_read_is_what_was_written_in_every_mode_whole_in_part_copied_and_in_parts() {
     for mode in SseMode::ALL {
+        for in_directory in [false, true] {
+            reads_give_what_was_written(mode, in_directory);
+        }
+    }
+}
+
+fn reads_give_what_was_written(mode: SseMode, in_directory: bool) {
+    {
         let scenario = mixed();
-        let (ledger, run, _) = run(&scenario, mode);
+        let folder = tempfile::tempdir().unwrap();
+        let directory = in_directory.then(|| Directory::new(folder.path(), u64::MAX).unwrap());
+        let (ledger, run, _) = run_with(&scenario, mode, &Options { directory, ..Options::default() });
         let succeeded = |operation| {
             let of = ledger.outcomes.iter().filter(|row| row.operation == operation);
             of.filter(|row| row.ending == Ending::Succeeded).count() as u64
@@ -125,13 +139,25 @@ fn what_is_read_is_what_was_written_in_every_mode_whole_in_part_copied_and_in_pa
 }
 
 #[test]
-fn kms_rows_are_the_models_count_and_the_caches_own() {
+fn the_reports_kms_calls_are_the_audited_ones_the_models_count_and_the_caches_own() {
     for mode in SseMode::ALL {
         let mut scenario = mixed();
         scenario.kms.quota = Some(40);
+        // Without a warm-up the report covers every call.
+        scenario.warm_up = Span::ZERO;
         let (ledger, run, _) = run(&scenario, mode);
         let rows = ledger.calls.len() as u64;
         assert_eq!((rows, rows), (run.kms_calls, run.cache.calls), "{mode}");
+        let mut recorder = Recorder::new(Window { from: Timestamp::ZERO, until: Timestamp::MAX });
+        ledger.outcomes.iter().for_each(|row| recorder.record(row));
+        ledger.calls.iter().for_each(|row| recorder.record_call(row));
+        let (kind, until) = (Kind::Live, run.measured_until);
+        let facts = report::Run { mode, kind, quota_per_s: Some(40), until, concurrency: None };
+        let summary = Summary::new(&recorder, &facts, |_| String::new());
+        assert_eq!(summary.kms.calls, rows, "{mode}");
+        let throttled = ledger.calls.iter().filter(|row| row.answer == KmsAnswer::Throttled).count() as u64;
+        assert_eq!(summary.kms.throttled, throttled, "{mode}");
+        assert!(throttled > 0 || mode != SseMode::SseKms, "the quota bites");
         let of_requests: u64 = ledger.outcomes.iter().map(|row| u64::from(row.kms_calls)).sum();
         assert_eq!(of_requests, rows, "{mode}: every call has its request");
     }
@@ -167,6 +193,49 @@ fn no_sixteen_bytes_of_any_plaintext_stand_in_the_store() {
         }
         assert!(stored >= 60, "{mode}: the population is there");
     }
+}
+
+/// The `per_mille`-quantile of the response times of what was due in the measured part.
+fn response(ledger: &Ledger, run: &Run, per_mille: usize) -> Span {
+    let measured = ledger.outcomes.iter().filter(|row| row.due >= run.measured_from);
+    let mut all: Vec<_> = measured.map(|row| row.finished.since(row.due)).collect();
+    all.sort_unstable();
+    all[(all.len() - 1) * per_mille / 1_000]
+}
+
+#[test]
+#[expect(clippy::print_stdout, reason = "shows both loops side by side with --nocapture")]
+fn a_stall_of_the_store_shows_in_the_open_loop_and_hides_in_the_closed_one() {
+    let mut scenario = Scenario {
+        mix: Mix { get_object: 1.0, ..Mix::none() },
+        arrival: ArrivalProcess::Constant { rate: 200.0 },
+        stop: Stop::Duration(Span::from_seconds(3)),
+        warm_up: Span::ZERO,
+        ..Scenario::default()
+    };
+    scenario.objects.count = 20;
+    let (at, length) = (Span::from_seconds(1), Some(Span::from_seconds(1)));
+    scenario.faults = vec![Fault { at, length, kind: FaultKind::StoreStall }];
+    let (open, run_open) = {
+        let (ledger, run, _) = run(&scenario, SseMode::SseC);
+        (response(&ledger, &run, 990), run)
+    };
+    let options = Options { concurrency: Some(2), ..Options::default() };
+    let (ledger, run_closed, _) = run_with(&scenario, SseMode::SseC, &options);
+    let closed = response(&ledger, &run_closed, 990);
+    println!("p99 of the response time with a stall of 1 s: open loop {open}, closed loop {closed}");
+    // A third of what is due is due in the stall: the longest waits, all but a second, are p99.
+    assert!(open >= Span::from_millis(900), "{open}");
+    // The two requests that met the stall are fewer than one in a hundred of the others, however slow the machine.
+    assert!(closed.saturating_mul(2) < open, "{closed}");
+    // The schedule was kept through the stall; the clients of the closed loop sent nothing meanwhile.
+    assert_eq!(run_open.requests, 600);
+    let in_stall = |row: &&s3seal::request::Outcome| {
+        let stall = Timestamp::from_millis(1_010)..Timestamp::from_millis(1_990);
+        stall.contains(&row.due)
+    };
+    // No more than one each, should the machine have paused at the start of the stall.
+    assert!(ledger.outcomes.iter().filter(in_stall).count() <= 2);
 }
 
 #[test]

@@ -5,11 +5,11 @@
 mod ledger;
 
 use ledger::{Ledger, simulate};
-use s3seal::live::{self, Buffers, Progress, Time};
+use s3seal::live::{self, Buffers, Directory, Progress, Time};
 use s3seal::request::SseMode;
 use s3seal::rig::{CRYPTO_COST, STORE_COST};
 use s3seal::sim::{self, Options};
-use s3seal::workload::Scenario;
+use s3seal::workload::{Scenario, Stop};
 
 fn scenario(seed: u64, more: &str) -> Scenario {
     let text = format!(
@@ -83,9 +83,15 @@ for = "200ms"
 key = 1
 "#;
 
-fn live_rows(scenario: &Scenario, mode: SseMode, in_flight_max: usize) -> (Ledger, live::Run) {
+fn live_rows(
+    scenario: &Scenario,
+    mode: SseMode,
+    sim: &Options,
+    directory: Option<Directory>,
+) -> (Ledger, live::Run) {
     let time = Time::Paused { crypto: CRYPTO_COST, store: STORE_COST };
-    let options = live::Options { time, in_flight_max, ..live::Options::default() };
+    let Options { in_flight_max, concurrency, .. } = *sim;
+    let options = live::Options { time, in_flight_max, concurrency, directory, ..live::Options::default() };
     let mut ledger = Ledger::default();
     let progress = Progress::default();
     let run = live::run(scenario, mode, &options, &mut Buffers::new(), &progress, &mut ledger).unwrap();
@@ -93,10 +99,9 @@ fn live_rows(scenario: &Scenario, mode: SseMode, in_flight_max: usize) -> (Ledge
 }
 
 #[track_caller]
-fn assert_twins(scenario: &Scenario, mode: SseMode, in_flight_max: usize) {
-    let options = Options { in_flight_max, ..Options::default() };
-    let (of_sim, sim_run) = simulate(scenario, mode, &options);
-    let (of_live, live_run) = live_rows(scenario, mode, in_flight_max);
+fn assert_twins(scenario: &Scenario, mode: SseMode, options: &Options, directory: Option<Directory>) {
+    let (of_sim, sim_run) = simulate(scenario, mode, options);
+    let (of_live, live_run) = live_rows(scenario, mode, options, directory);
     let seed = scenario.seed;
     let (theirs, ours) = (of_sim.sorted(), of_live.sorted());
     if let Some((sim, live)) = theirs.iter().zip(&ours).find(|(sim, live)| sim != live) {
@@ -123,7 +128,7 @@ fn assert_twins(scenario: &Scenario, mode: SseMode, in_flight_max: usize) {
 fn every_row_of_a_plain_workload_is_the_simulators() {
     for seed in 1..=3 {
         for mode in SseMode::ALL {
-            assert_twins(&scenario(seed, "[kms]\nquota = 200"), mode, 100_000);
+            assert_twins(&scenario(seed, "[kms]\nquota = 200"), mode, &Options::default(), None);
         }
     }
 }
@@ -132,7 +137,7 @@ fn every_row_of_a_plain_workload_is_the_simulators() {
 fn every_row_of_a_workload_with_everything_in_it_is_the_simulators() {
     for seed in 1..=2 {
         for mode in SseMode::ALL {
-            assert_twins(&scenario(seed, EVERYTHING), mode, 100_000);
+            assert_twins(&scenario(seed, EVERYTHING), mode, &Options::default(), None);
         }
     }
 }
@@ -140,6 +145,29 @@ fn every_row_of_a_workload_with_everything_in_it_is_the_simulators() {
 #[test]
 fn what_does_not_fit_in_flight_is_dropped_as_in_the_simulator() {
     for mode in [SseMode::SseKms, SseMode::KmsCached] {
-        assert_twins(&scenario(1, EVERYTHING), mode, 4);
+        let options = Options { in_flight_max: 4, ..Options::default() };
+        assert_twins(&scenario(1, EVERYTHING), mode, &options, None);
+    }
+}
+
+#[test]
+fn every_row_of_a_closed_loop_is_the_simulators_for_a_time_and_for_so_many_requests() {
+    // As many requests as the clients can have answered; S3's time keeps them few.
+    let for_a_time = scenario(1, EVERYTHING);
+    let so_many = Scenario { stop: Stop::Operations(2_000), ..for_a_time.clone() };
+    for mode in SseMode::ALL {
+        for (scenario, concurrency) in [(&for_a_time, 5), (&so_many, 2)] {
+            let options = Options { concurrency: Some(concurrency), ..Options::default() };
+            assert_twins(scenario, mode, &options, None);
+        }
+    }
+}
+
+#[test]
+fn objects_in_a_directory_change_no_row() {
+    for mode in SseMode::ALL {
+        let folder = tempfile::tempdir().unwrap();
+        let directory = Directory::new(folder.path(), u64::MAX).unwrap();
+        assert_twins(&scenario(1, EVERYTHING), mode, &Options::default(), Some(directory));
     }
 }

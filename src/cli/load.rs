@@ -15,7 +15,7 @@ use s3seal::workload::{Scenario, Source, Stop};
 use super::find_max::{self, Tried};
 use super::sim::{Recorded, name, simulate, window};
 use super::workload::uses_kms;
-use super::{COMMIT, Failure, file, machine, rendering, workload};
+use super::{COMMIT, Failure, file, machine, rendering, store, workload};
 
 /// Quota of the live rows of the default run: that of most Regions until 2022, low enough to bite at 8,000/s.
 const DEFAULT_LIVE_QUOTA: u64 = 5_500;
@@ -33,6 +33,8 @@ const RESOLUTION: f64 = 0.05;
 pub(super) struct Arguments {
     #[command(flatten)]
     workload: workload::Arguments,
+    #[command(flatten)]
+    store: store::Arguments,
     #[command(flatten)]
     rendering: rendering::OfRun,
 }
@@ -52,6 +54,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let work = arguments.workload.work(live_quota)?;
     let scenario = work.source.scenario();
     let pricing = arguments.rendering.pricing.pricing(scenario)?;
+    let concurrency = arguments.workload.concurrency;
     let rows: Vec<_> = simulated
         .iter()
         .flat_map(|&quota| scenario.modes.iter().map(move |&mode| (mode, Some(quota))))
@@ -63,9 +66,11 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
         buffers: Buffers::new(),
         options: Options {
             memory_max: machine::available_memory(),
+            concurrency,
             shard: arguments.workload.shard.map(|shard| (shard.index, shard.of)),
             ..Options::default()
         },
+        store: arguments.store.open()?,
         recorded: Vec::new(),
         searches: Vec::new(),
         notes: Vec::new(),
@@ -90,9 +95,12 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     }
     load.bar.finish_and_clear();
     let interrupted = progress.interrupted.load(Ordering::Relaxed);
-    let Load { mut recorded, mut searches, notes: said, reasons, .. } = load;
+    let Load { mut recorded, mut searches, notes: said, reasons, store, .. } = load;
     let mut notes = rendering::notes(scenario);
     notes.extend(work.notes);
+    notes.extend(store.iter().map(store::Store::note));
+    // Removing files takes a while and is no part of a simulated run.
+    drop(store);
     notes.extend(said);
     if !interrupted {
         let mut beside = simulate(&arguments.workload, &work.source, &rows)?;
@@ -136,6 +144,8 @@ struct Load<'a> {
     /// One population at a time is in memory; the next one is sealed into the same.
     buffers: Buffers,
     options: Options,
+    /// None: objects are in memory.
+    store: Option<store::Store>,
     recorded: Vec<Recorded>,
     searches: Vec<Search>,
     notes: Vec<String>,
@@ -179,6 +189,7 @@ impl Load<'_> {
     fn run(&mut self, source: &Source, mode: SseMode) -> Result<(Recorded, live::Run), Failure> {
         let scenario = source.scenario();
         let mut recorder = Recorder::new(window(scenario));
+        self.options.directory = self.store.as_ref().map(|store| store.folder(mode)).transpose()?;
         let Self { progress, bar, buffers, options, .. } = self;
         progress.elapsed_ns.store(0, Ordering::Relaxed);
         bar.set_message(mode.as_str());
@@ -201,12 +212,16 @@ impl Load<'_> {
             run
         });
         let run = run.map_err(Failure::new)?;
+        if let Some(store) = &self.store {
+            store.done(mode);
+        }
         bar.set_position(base + length(scenario));
         let facts = Run {
             mode,
             kind: Kind::Live,
             quota_per_s: uses_kms(mode).then(|| run.quota_per_s.into()),
             until: run.measured_until,
+            concurrency: self.options.concurrency,
         };
         let summary = Summary::new(&recorder, &facts, name(source));
         Ok((Recorded { summary, recorder, until: run.measured_until }, run))

@@ -16,6 +16,7 @@ mod rendering;
 mod pricing;
 mod scenario;
 mod sim;
+mod store;
 mod load;
 mod report;
 mod cost;

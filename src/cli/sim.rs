@@ -113,13 +113,14 @@ fn simulate_one(
     let mut recorder = Recorder::new(window(source.scenario()));
     let (part, quota) = arguments.part(source, quota)?;
     let shard = arguments.shard.map(|shard| (shard.index, shard.of));
-    let options = Options { quota, shard, ..Options::default() };
+    let options = Options { quota, concurrency: arguments.concurrency, shard, ..Options::default() };
     let run = sim::run_source(&part, mode, &options, &mut recorder).map_err(Failure::usage)?;
     let facts = Run {
         mode,
         kind: Kind::Simulated,
         quota_per_s: uses_kms(mode).then(|| run.quota_per_s.into()),
         until: run.measured_until,
+        concurrency: options.concurrency,
     };
     let summary = Summary::new(&recorder, &facts, name(source));
     let recorded = Recorded { summary, recorder, until: run.measured_until };

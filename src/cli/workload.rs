@@ -41,6 +41,15 @@ pub(super) struct Arguments {
     /// How many requests arrive in the measured part, instead
     #[arg(long, value_name = "COUNT", conflicts_with = "duration", allow_negative_numbers = true)]
     operations: Option<u64>,
+    /// A closed loop: so many clients, each with one request at a time, instead of a rate; it hides stalls
+    #[arg(
+        long,
+        value_name = "CLIENTS",
+        conflicts_with_all = ["rate", "trace", "find_max"],
+        allow_negative_numbers = true,
+        value_parser = clients
+    )]
+    pub(super) concurrency: Option<u32>,
     /// How long they arrive before it
     #[arg(long, value_name = "TIME", value_parser = time, allow_hyphen_values = true)]
     pub(super) warm_up: Option<Span>,
@@ -63,7 +72,7 @@ pub(super) struct Arguments {
     )]
     pub(super) find_max: Option<Objectives>,
     /// Only every N-th request from number I on, as in 0/4, with an N-th of the quota: N machines make the whole workload
-    #[arg(long, value_name = "I/N", value_parser = shard, conflicts_with_all = ["trace", "find_max"])]
+    #[arg(long, value_name = "I/N", value_parser = shard, conflicts_with_all = ["trace", "find_max", "concurrency"])]
     pub(super) shard: Option<Shard>,
 }
 
@@ -86,6 +95,14 @@ fn shard(text: &str) -> Result<Shard, String> {
 
 fn time(text: &str) -> Result<Span, String> {
     span(text).ok_or_else(|| "expected a time such as 500ms, 5s or 1h30m".into())
+}
+
+/// Most clients of a closed loop: each holds at most one request in flight.
+const CLIENTS_MAX: u32 = 1_000_000;
+
+fn clients(text: &str) -> Result<u32, String> {
+    let clients = text.parse().ok().filter(|clients| (1..=CLIENTS_MAX).contains(clients));
+    clients.ok_or_else(|| format!("expected a whole number of clients from 1 to {CLIENTS_MAX}"))
 }
 
 impl Arguments {

@@ -43,6 +43,12 @@ impl WrappingKey {
         Self(Secret::take(bytes))
     }
 
+    /// For the test that searches files for it.
+    #[cfg(test)]
+    pub(crate) fn bytes(&self) -> &[u8; KEY_BYTES] {
+        self.0.bytes()
+    }
+
     /// A data key used as the wrapping key of a lower layer, as S3 uses a Bucket Key.
     pub fn from_data_key(key: &DataKey) -> Self {
         Self(Secret::take(&mut Zeroizing::new(*key.bytes())))

@@ -7,15 +7,16 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 
 use super::clock::{Clock, Time};
+use super::directory::Directory;
 use super::error::{LiveError, WorkError};
-use super::store::{Buffers, Store, Stored};
-use super::task::{Finished, HAND_OUT_BYTES};
+use super::store::{Buffers, Sealed, Store, Stored};
+use super::task::{Bench, Finished, HAND_OUT_BYTES};
 use super::vault::{Held, Name, Vault};
 use crate::cache::{self, Cache, Failure, Metrics, Off, Shared};
 use crate::envelope::WrappedKey;
 use crate::kms::{BlobHeader, Granted};
 use crate::pipeline::{
-    Action, Core, Fetch, FetchAction, Keyed, Parking, Request, is_cached, is_service_side,
+    Action, Core, Fetch, FetchAction, KeyHandle, Keyed, Parking, Phase, Request, is_cached, is_service_side,
 };
 use crate::report::{Percentiles, Sink};
 use crate::request::{Ending, Operation, Outcome, SseMode};
@@ -36,15 +37,21 @@ const GRACE: Span = Span::from_seconds(1);
 const NAP: std::time::Duration = std::time::Duration::from_millis(50);
 
 /// What a run does beyond its scenario.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Options {
     /// KMS quota in place of the scenario's.
     pub quota: Option<u64>,
-    /// Most requests in flight.
+    /// Most requests in flight; a closed loop has no more than it has clients.
     pub in_flight_max: usize,
+    /// A closed loop: so many clients, each of which sends its next request when the last one has ended; then due times are
+    /// not those of the schedule. None: the open loop of the scenario. A closed loop hides the delay that requests would
+    /// have met which it did not send.
+    pub concurrency: Option<u32>,
     /// The clock.
     pub time: Time,
-    /// Most bytes of the population.
+    /// Where the objects lie; none: in memory.
+    pub directory: Option<Directory>,
+    /// Most bytes of a population in memory.
     pub memory_max: u64,
     /// Which part of the arrivals this run sends, of how many; as in a simulation. None: all.
     pub shard: Option<(u32, u32)>,
@@ -55,7 +62,9 @@ impl Default for Options {
         Self {
             quota: None,
             in_flight_max: IN_FLIGHT_MAX_DEFAULT,
+            concurrency: None,
             time: Time::Real,
+            directory: None,
             memory_max: u64::MAX,
             shard: None,
         }
@@ -168,11 +177,13 @@ where
     let kms = rig::kms(scenario, mode, options.quota, &directory)?;
     let (seal, open) = rig::rules(scenario, mode)?;
     let vault = Arc::new(Vault::new(scenario, naming, mode, directory.kms_keys.clone())?);
+    #[cfg(test)]
+    super::proof::LATEST.set(Some(Arc::clone(&vault)));
     let headers: Vec<BlobHeader> =
         kms.keys.iter().map(|&key| kms.model.header(Granted { key, material: 0 })).collect();
     let measured_from = Timestamp::ZERO + scenario.warm_up;
     let lifetime = settings.bucket_key.lifetime;
-    let store = Store::new(source, &vault, &headers, lifetime, options.memory_max, buffers)?;
+    let store = Store::new(source, &vault, &headers, lifetime, options, buffers)?;
     let hosts = scenario.fleet.hosts;
     let caches = (0..Core::<C>::caches(mode, hosts))
         .map(|_| cache::Core::new(seal.clone(), open.clone(), make))
@@ -185,18 +196,21 @@ where
     }
     let noise = Clock::start(options.time).noise();
     let (sender, receiver) = channel();
+    // From here on time runs.
+    let clock = Clock::start(options.time);
     let driver = Driver {
-        // From here on time runs.
-        clock: Clock::start(options.time),
+        clock,
         time: options.time,
         core,
         kms_stream: scenario.seed().stream("kms", 0),
         kms,
-        vault,
+        bench: Bench { vault, directory: options.directory.clone(), clock },
         store,
         layers: if mode == SseMode::DsseKms { 2 } else { 1 },
         service_side: is_service_side(mode),
         in_flight_max: options.in_flight_max,
+        concurrency: options.concurrency,
+        idle: options.concurrency.unwrap_or(0),
         s3: S3Times::new(scenario),
         stalls: Stalls::new(scenario),
         placement: Placement::new(scenario),
@@ -232,7 +246,12 @@ where
         sink,
     };
     Ok(match source {
-        Source::Scenario(_) => {
+        Source::Scenario(scenario) if options.concurrency.is_some() => {
+            // The clients, not the schedule, decide when a run is over.
+            let endless = Scenario { stop: Stop::Operations(u64::MAX), ..scenario.clone() };
+            driver.run(scenario, &mut Arrivals::new(&endless), buffers)
+        }
+        Source::Scenario(scenario) => {
             let (machine, machines) = options.shard.unwrap_or((0, 1));
             driver.run(scenario, &mut Arrivals::new(scenario).shard(machine.into(), machines.into()), buffers)
         }
@@ -247,14 +266,22 @@ pub(super) struct Running<K: Clone + Keyed> {
     pub(super) arrival: Arrival,
     /// Times that S3 served it.
     pub(super) serves: u32,
+    /// The phase that it is in, of which (sub-)request, with which key.
+    pub(super) phase: Phase,
+    pub(super) operation: Operation,
+    pub(super) handle: KeyHandle,
+    /// When the stall ends that the phase met.
+    pub(super) stalled_until: Timestamp,
     /// The object as it was when the attempt began.
     pub(super) source: Option<Arc<Stored>>,
     /// The body to be sealed; of a copy what was opened.
     pub(super) plain: Vec<u8>,
     /// What was sealed, or opened.
     pub(super) out: Vec<u8>,
+    /// What was read of a file.
+    pub(super) sealed: Vec<u8>,
     /// The parts of an upload so far.
-    pub(super) parts: Vec<Vec<u8>>,
+    pub(super) parts: Vec<Sealed>,
 }
 
 /// A fetch, with what its call to KMS is about.
@@ -301,11 +328,14 @@ where
     pub(super) core: Core<C>,
     pub(super) kms: Kms,
     pub(super) kms_stream: Stream,
-    pub(super) vault: Arc<Vault>,
+    pub(super) bench: Bench,
     pub(super) store: Store,
     pub(super) layers: u64,
     pub(super) service_side: bool,
     pub(super) in_flight_max: usize,
+    pub(super) concurrency: Option<u32>,
+    /// Of a closed loop, the clients that wait for nothing.
+    idle: u32,
     pub(super) s3: S3Times,
     pub(super) stalls: Stalls,
     pub(super) placement: Placement,
@@ -358,19 +388,28 @@ where
             Stop::Duration(duration) => Some(measured_from + duration),
             Stop::Operations(_) => None,
         };
+        // What the clients of a closed loop may still send in the measured part.
+        let mut left = match scenario.stop {
+            Stop::Operations(count) if self.concurrency.is_some() => count,
+            _ => u64::MAX,
+        };
         let mut last_due = measured_from;
         let mut next = self.prepare(arrivals.next());
         let mut give_up = Timestamp::MAX;
         loop {
-            while let Ok((place, finished)) = self.receiver.try_recv() {
-                self.finished(place, finished);
-            }
+            self.take_finished();
             let now = self.clock.now();
             if !self.run.interrupted && self.progress.interrupted.load(Ordering::Relaxed) {
                 (self.run.interrupted, next, give_up) = (true, None, now + GRACE);
                 last_due = now;
             }
-            let due = next.as_ref().map(|next| next.arrival.due);
+            let due = if self.concurrency.is_none() {
+                next.as_ref().map(|next| next.arrival.due)
+            } else {
+                // Nobody sends any more once the time or the count is over.
+                next = next.filter(|_| left > 0 && end.is_none_or(|end| now < end));
+                next.as_ref().filter(|_| self.idle > 0).map(|_| now)
+            };
             // Deadlines of requests that have long been woken are nothing to wait for.
             if due.is_none() && self.running.len() + self.fetches.len() + self.handed_out == 0 {
                 break;
@@ -384,11 +423,14 @@ where
                 self.wait(soonest.min(give_up));
                 continue;
             }
-            if event == Some(soonest) {
+            if event == Some(soonest) && !(due.is_some() && self.clients_first()) {
                 self.turn(now, next.is_some());
-            } else if let Some(Next { arrival, plain }) = next.take() {
+            } else if let Some(Next { mut arrival, plain }) = next.take() {
+                arrival.due = due.expect("there is one to release");
                 last_due = arrival.due;
+                left -= u64::from(arrival.due >= measured_from);
                 self.run.requests += 1;
+                self.idle = self.idle.saturating_sub(1);
                 self.progress.elapsed_ns.store(arrival.due.as_nanos(), Ordering::Relaxed);
                 self.arrive(arrival, plain, now);
                 next = self.prepare(arrivals.next());
@@ -404,11 +446,25 @@ where
         self.run
     }
 
+    fn take_finished(&mut self) {
+        while self.handed_out > 0
+            && let Ok((place, finished)) = self.receiver.try_recv()
+        {
+            self.finished(place, finished);
+        }
+    }
+
+    /// Whether idle clients of a closed loop send before the events of their instant, as in a simulation. On a real clock
+    /// clients that are answered at once would never let an event have its turn.
+    fn clients_first(&self) -> bool {
+        self.concurrency.is_some() && matches!(self.clock, Clock::Paused(_))
+    }
+
     /// Opens the copies, which nobody read during the run, with keys that KMS opens anew.
     fn check_copies(&mut self) {
         let copies: Vec<(Name, Arc<Stored>)> = self.store.copies.values().cloned().collect();
         for (name, copy) in copies {
-            match self.vault.check_stored(&copy, name) {
+            match self.bench.vault.check_stored(&copy, name, self.store.directory.as_ref()) {
                 Ok(()) => self.run.copies += 1,
                 Err(error) => self.broken(error),
             }
@@ -421,7 +477,7 @@ where
         if arrival.operation == Operation::PutObject && arrival.bytes < HAND_OUT_BYTES {
             plain = self.store.buffer();
             plain.resize(usize::try_from(arrival.bytes).expect("less than the limit"), 0);
-            self.vault.bodies.fill(arrival.object, arrival.version(), 0, &mut plain);
+            self.bench.vault.bodies.fill(arrival.object, arrival.version(), 0, &mut plain);
         }
         Some(Next { arrival, plain })
     }
@@ -463,6 +519,7 @@ where
             self.progress.throttled.fetch_add(row.throttles.into(), Ordering::Relaxed);
         }
         self.progress.ended.fetch_add(1, Ordering::Relaxed);
+        self.idle += u32::from(self.concurrency.is_some());
         self.sink.outcome(row);
     }
 

@@ -1,5 +1,6 @@
 //! Why a live run, or a piece of its work, failed.
 
+use super::directory::FileError;
 use crate::envelope::{ContextError, ManifestError, OpenError, RandomError, SealError, UnwrapError};
 use crate::kms::{KmsError, WrapError};
 use crate::rig::RigError;
@@ -12,7 +13,7 @@ pub enum LiveError {
     #[error(transparent)]
     Rig(#[from] RigError),
     /// The population does not fit.
-    #[error("objects.count is {count}: expected at most {expected} for objects in memory")]
+    #[error("objects.count is {count}: expected at most {expected}")]
     Objects {
         /// Asked for.
         count: u64,
@@ -30,8 +31,19 @@ pub enum LiveError {
         /// What the caller allows.
         available: u64,
     },
-    /// An object of the population was not sealed.
-    #[error("the population could not be sealed: {0}")]
+    /// The population does not fit into the directory.
+    #[error(
+        "the population takes up to {bytes} bytes: expected at most {available}, which the store's directory has free; \
+         use fewer or smaller objects, or another directory"
+    )]
+    Directory {
+        /// Sum of the objects' sizes, each with what its file takes beyond it.
+        bytes: u64,
+        /// What is free.
+        available: u64,
+    },
+    /// An object of the population was not sealed or written.
+    #[error("the population could not be made: {0}")]
     Population(#[from] WorkError),
 }
 
@@ -66,6 +78,9 @@ pub enum WorkError {
     /// The mode needs a key of KMS and was handed none.
     #[error("no key came with the body")]
     NoKey,
+    /// The store's directory.
+    #[error(transparent)]
+    File(#[from] FileError),
     /// It opened, and is not what was sealed.
     #[error("object {object}, version {version}: byte {at} is not the one that was written")]
     Mismatch {

@@ -66,7 +66,9 @@ mod tests {
             kms_key: 0,
             ending: Ending::Succeeded,
         });
-        let facts = Run { mode: SseMode::SseKms, kind: Kind::Live, quota_per_s: None, until: window.until };
+        let (quota_per_s, concurrency) = (None, None);
+        let facts =
+            Run { mode: SseMode::SseKms, kind: Kind::Live, quota_per_s, until: window.until, concurrency };
         Summary::new(&recorder, &facts, |_| String::new())
     }
 

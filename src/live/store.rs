@@ -1,21 +1,28 @@
-//! Objects in memory, sealed: the population, then what PUTs, copies, uploads and deletes make of it.
+//! The objects, sealed, in memory or in a directory: the population, then what PUTs, copies, uploads and deletes make of it.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use object_store::path::Path;
 use rayon::prelude::*;
 
+use super::directory::Directory;
+use super::driver::Options;
 use super::error::{LiveError, WorkError};
 use super::vault::{Held, Kind, Name, Vault};
 use crate::envelope::{Part, WrappedKey};
 use crate::kms::BlobHeader;
-use crate::pipeline::{KeyHandle, Standing};
+use crate::pipeline::{KeyHandle, Standing, is_cached};
 use crate::request::SseMode;
 use crate::units::Span;
 use crate::workload::{Existing, Population, Source};
 
-/// Most objects of a population in memory.
+/// Most objects of a population.
 const OBJECTS_MAX: u64 = 1 << 28;
+
+/// What a file takes beyond its plaintext, at most: header and tags, and the rest of its last block.
+const FILE_BYTES: u64 = 4_096;
 
 /// Buffers kept for the next body.
 const SPARE_MAX: usize = 64;
@@ -28,14 +35,63 @@ pub(super) struct Stored {
     /// The object and version whose body it holds.
     pub(super) object: u64,
     pub(super) version: u64,
-    pub(super) sealed: Vec<u8>,
+    pub(super) sealed: Sealed,
+}
+
+/// Where an envelope lies.
+#[derive(Clone, Debug)]
+pub(super) enum Sealed {
+    Memory(Vec<u8>),
+    /// In the directory.
+    File {
+        path: Path,
+        /// The key of KMS that it names, where it stands under one of its own: S3 has that at hand before it reads.
+        wrapped: Option<WrappedKey>,
+    },
 }
 
 /// A completed upload.
 #[derive(Debug)]
 pub(super) struct Upload {
-    pub(super) parts: Vec<Vec<u8>>,
-    pub(super) manifest: Vec<u8>,
+    pub(super) parts: Vec<Sealed>,
+    pub(super) manifest: Sealed,
+}
+
+impl Stored {
+    /// The key of KMS that it names; where one key serves many objects, its handle leads to it instead.
+    pub(super) fn wrapped(&self) -> Option<WrappedKey> {
+        match &self.sealed {
+            Sealed::Memory(envelope) => Vault::wrapped(envelope).ok(),
+            Sealed::File { wrapped, .. } => wrapped.clone(),
+        }
+    }
+}
+
+impl Sealed {
+    /// Keeps `envelope` in the directory, or in memory where there is none.
+    pub(super) fn keep(
+        envelope: Vec<u8>,
+        path: impl FnOnce() -> Path,
+        directory: Option<&Directory>,
+        mode: SseMode,
+    ) -> Result<Self, WorkError> {
+        let Some(directory) = directory else { return Ok(Self::Memory(envelope)) };
+        let path = path();
+        let wrapped = if is_cached(mode) { None } else { Vault::wrapped(&envelope).ok() };
+        directory.write(&path, envelope)?;
+        Ok(Self::File { path, wrapped })
+    }
+
+    /// The envelope.
+    pub(super) fn bytes(&self, directory: Option<&Directory>) -> Result<Cow<'_, [u8]>, WorkError> {
+        match self {
+            Self::Memory(envelope) => Ok(Cow::Borrowed(envelope)),
+            Self::File { path, .. } => {
+                let directory = directory.expect("files are made in a directory");
+                Ok(Cow::Owned(directory.read(path)?))
+            }
+        }
+    }
 }
 
 /// Memory that one run leaves to the next; what it held last can still be looked at.
@@ -48,7 +104,7 @@ impl Buffers {
         Self::default()
     }
 
-    /// Everything that the store of the latest run held when it ended.
+    /// Everything that the store of the latest run held in memory when it ended.
     pub fn stored(&self) -> impl Iterator<Item = &[u8]> {
         self.0.iter().map(Vec::as_slice)
     }
@@ -56,13 +112,15 @@ impl Buffers {
 
 #[derive(Debug)]
 pub(super) struct Store {
+    /// None: in memory.
+    pub(super) directory: Option<Directory>,
     of_population: Vec<Option<Arc<Stored>>>,
     /// The objects that the run makes, from `first_new` on.
     made: Vec<Option<Arc<Stored>>>,
     first_new: u64,
     /// Copies and uploads, by their ids; nobody reads them during the run.
     pub(super) copies: BTreeMap<u64, (Name, Arc<Stored>)>,
-    pub(super) uploads: BTreeMap<u64, Arc<Upload>>,
+    uploads: BTreeMap<u64, Upload>,
     /// Wrapped keys by handle, where a handle alone leads to them.
     pub(super) wrapped: BTreeMap<KeyHandle, WrappedKey>,
     spare: Vec<Vec<u8>>,
@@ -86,19 +144,33 @@ impl Store {
         vault: &Vault,
         headers: &[BlobHeader],
         lifetime: Span,
-        memory_max: u64,
+        options: &Options,
         buffers: &mut Buffers,
     ) -> Result<Self, LiveError> {
+        let directory = options.directory.clone();
         let population = source.population();
         if population.count() > OBJECTS_MAX {
             return Err(LiveError::Objects { count: population.count(), expected: OBJECTS_MAX });
         }
-        let bytes = match source {
-            Source::Scenario(_) => population.iter().fold(0_u64, |sum, e| sum.saturating_add(e.bytes)),
-            Source::Replay(replay) => replay.bytes_at_most(),
+        let needed = |beside: u64| match source {
+            Source::Scenario(_) => {
+                population.iter().fold(0_u64, |sum, existing| sum.saturating_add(existing.bytes + beside))
+            }
+            Source::Replay(replay) => {
+                let objects = replay.scenario().objects.count;
+                replay.bytes_at_most().saturating_add(beside.saturating_mul(objects))
+            }
         };
-        if bytes > memory_max {
-            return Err(LiveError::Memory { bytes, available: memory_max });
+        if let Some(directory) = &directory {
+            let (bytes, available) = (needed(FILE_BYTES), directory.free());
+            if bytes > available {
+                return Err(LiveError::Directory { bytes, available });
+            }
+        } else {
+            let (bytes, available) = (needed(0), options.memory_max);
+            if bytes > available {
+                return Err(LiveError::Memory { bytes, available });
+            }
         }
         let names = match vault.mode {
             SseMode::SseS3 | SseMode::SseC => Names::Nothing,
@@ -118,10 +190,12 @@ impl Store {
                     return Ok(None);
                 }
                 let existing = population.object(object);
-                seal(&existing, names, vault, headers, &population, &keys, plain, sealed)
+                let files = directory.as_ref();
+                seal(&existing, names, vault, headers, &population, &keys, plain, sealed, files)
             })
             .collect::<Result<Vec<_>, WorkError>>()?;
         Ok(Self {
+            directory,
             of_population,
             made: Vec::new(),
             first_new: source.first_new(),
@@ -156,9 +230,40 @@ impl Store {
             let slot = self.of_population.get_mut(usize::try_from(object).unwrap_or(usize::MAX));
             slot.and_then(|slot| std::mem::replace(slot, stored))
         };
-        // Somebody may be reading it.
-        if let Some(former) = former.and_then(Arc::into_inner) {
-            self.keep(former.sealed);
+        if let Some(former) = former {
+            self.release(former);
+        }
+    }
+
+    /// The copy `target` is now this, under this name.
+    pub(super) fn copied(&mut self, target: u64, name: Name, stored: Stored) {
+        if let Some((_, former)) = self.copies.insert(target, (name, Arc::new(stored))) {
+            self.release(former);
+        }
+    }
+
+    /// The upload `target` is now this.
+    pub(super) fn uploaded(&mut self, target: u64, upload: Upload) {
+        if let Some(former) = self.uploads.insert(target, upload) {
+            former.parts.into_iter().chain([former.manifest]).for_each(|sealed| self.discard(sealed));
+        }
+    }
+
+    /// Gives back a hold on an object. The last one takes a former version with it: somebody may still read it before.
+    pub(super) fn release(&mut self, stored: Arc<Stored>) {
+        if let Some(stored) = Arc::into_inner(stored) {
+            self.discard(stored.sealed);
+        }
+    }
+
+    fn discard(&mut self, sealed: Sealed) {
+        match sealed {
+            Sealed::Memory(buffer) => self.keep(buffer),
+            Sealed::File { path, .. } => {
+                if let Some(directory) = self.directory.clone() {
+                    rayon::spawn(move || directory.remove(&path));
+                }
+            }
         }
     }
 
@@ -178,11 +283,13 @@ impl Store {
     pub(super) fn recycle(self, buffers: &mut Buffers) {
         let copies = self.copies.into_values().map(|(_, copy)| copy);
         let objects = self.of_population.into_iter().chain(self.made).flatten().chain(copies);
-        buffers.0.extend(objects.filter_map(Arc::into_inner).map(|stored| stored.sealed));
-        for upload in self.uploads.into_values().filter_map(Arc::into_inner) {
-            buffers.0.extend(upload.parts);
-            buffers.0.push(upload.manifest);
-        }
+        let objects = objects.filter_map(Arc::into_inner).map(|stored| stored.sealed);
+        let uploads =
+            self.uploads.into_values().flat_map(|upload| upload.parts.into_iter().chain([upload.manifest]));
+        buffers.0.extend(objects.chain(uploads).filter_map(|sealed| match sealed {
+            Sealed::Memory(buffer) => Some(buffer),
+            Sealed::File { .. } => None,
+        }));
     }
 }
 
@@ -232,6 +339,7 @@ fn seal(
     keys: &BTreeMap<KeyHandle, Held>,
     plain: &mut Vec<u8>,
     mut sealed: Vec<u8>,
+    directory: Option<&Directory>,
 ) -> Result<Option<Arc<Stored>>, WorkError> {
     let handle = names.handle(existing, population);
     plain.resize(usize::try_from(existing.bytes).expect("the population fits in memory"), 0);
@@ -242,5 +350,6 @@ fn seal(
     };
     let held = own.as_ref().or_else(|| keys.get(&handle));
     vault.seal(held, name(existing), Part::Whole, plain, &mut sealed)?;
+    let sealed = Sealed::keep(sealed, || vault.path(name(existing), 0), directory, vault.mode)?;
     Ok(Some(Arc::new(Stored { handle, object: existing.object, version: 0, sealed })))
 }

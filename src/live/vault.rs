@@ -1,8 +1,12 @@
 //! Keys and envelopes of a run: what wraps, seals and opens for real. Decides nothing.
 
+use std::borrow::Cow;
 use std::ops::Deref;
 use std::sync::Arc;
 
+use object_store::path::Path;
+
+use super::directory::Directory;
 use super::error::WorkError;
 use super::store::Stored;
 use crate::cache::Lent;
@@ -202,7 +206,7 @@ impl Vault {
         &self,
         held: Option<&Held>,
         name: Name,
-        parts: &[Vec<u8>],
+        parts: &[Cow<'_, [u8]>],
     ) -> Result<Vec<u8>, WorkError> {
         let identity = self.identity(name);
         let listed = parts.iter().map(|part| {
@@ -222,7 +226,7 @@ impl Vault {
         name: Name,
         version: u64,
         manifest: &[u8],
-        parts: &[Vec<u8>],
+        parts: &[Cow<'_, [u8]>],
     ) -> Result<(), WorkError> {
         let identity = self.identity(name);
         let unwrapped = self.unwrap(Header::parse(manifest)?.slot(), held, name)?;
@@ -241,14 +245,20 @@ impl Vault {
     }
 
     /// Opens a stored object with nothing but what stands in it, and compares it.
-    pub(super) fn check_stored(&self, stored: &Stored, name: Name) -> Result<(), WorkError> {
-        let held = match Self::wrapped(&stored.sealed) {
+    pub(super) fn check_stored(
+        &self,
+        stored: &Stored,
+        name: Name,
+        directory: Option<&Directory>,
+    ) -> Result<(), WorkError> {
+        let envelope = stored.sealed.bytes(directory)?;
+        let held = match Self::wrapped(&envelope) {
             Ok(wrapped) => Some(self.decrypt(stored.handle, &wrapped, name)?),
             Err(WorkError::NoKey) => None,
             Err(error) => return Err(error),
         };
         let mut plain = Vec::new();
-        self.open(held.as_ref(), name, &stored.sealed, &mut plain)?;
+        self.open(held.as_ref(), name, &envelope, &mut plain)?;
         self.check(stored.object, stored.version, 0, &plain)
     }
 
@@ -352,6 +362,22 @@ impl Vault {
         }
     }
 
+    /// The file of what `number` wrote under this name: a version of an object, or a part of an upload, whose manifest is
+    /// part 0.
+    pub(super) fn path(&self, name: Name, number: u64) -> Path {
+        let (folder, file) = (self.naming.folder(name.bucket), self.naming.file(name.object));
+        Path::from(match name.kind {
+            Kind::Object => format!("{folder}/{file}.v{number}"),
+            Kind::Copy => format!("{folder}/copy-of/{file}.v{number}"),
+            Kind::Upload(upload) => format!("{folder}/{file}.upload{upload}/part{number}"),
+        })
+    }
+
+    /// The folder that a listing drawn at this object looks into.
+    pub(super) fn listed(&self, name: Name) -> Path {
+        Path::from(format!("{}/{}", self.naming.folder(name.bucket), self.naming.prefix(name.object)))
+    }
+
     fn bucket(&self, name: Name) -> &str {
         &self.buckets[name.bucket as usize]
     }
@@ -361,6 +387,55 @@ impl Vault {
             Kind::Copy => self.naming.copy_key(name.object),
             Kind::Object | Kind::Upload(_) => self.naming.object_key(name.object),
         }
+    }
+}
+
+/// What the proof of encryption searches for (`live/proof.rs`).
+#[cfg(test)]
+impl Vault {
+    /// The keys at the roots: S3's own, and the customer's.
+    pub(super) fn roots(&self) -> Vec<[u8; crate::envelope::KEY_BYTES]> {
+        vec![*self.root.bytes(), *self.customer.bytes()]
+    }
+
+    /// Every key that the envelope in the file at `path` leads to.
+    pub(super) fn keys_of(
+        &self,
+        path: &std::path::Path,
+        envelope: &[u8],
+    ) -> Result<Vec<[u8; crate::envelope::KEY_BYTES]>, WorkError> {
+        let name = self.name_of_file(path.to_str().expect("made from text"));
+        let held = match Self::wrapped(envelope) {
+            Ok(wrapped) => Some(self.decrypt(KeyHandle(0), &wrapped, name)?),
+            Err(WorkError::NoKey) => None,
+            Err(error) => return Err(error),
+        };
+        let header = Header::parse(envelope)?;
+        let unwrapped = self.unwrap(header.slot(), held.as_ref(), name)?;
+        let inner = match &unwrapped.inner {
+            Inner::Customer(key) => *key.bytes(),
+            Inner::Held(key) => *key.bytes(),
+            Inner::Own(key) => *key.bytes(),
+        };
+        let outer = unwrapped.outer.iter().map(|key| *key.bytes());
+        let held = held.iter().map(|held| *held.key.bytes());
+        Ok(std::iter::once(inner).chain(outer).chain(held).collect())
+    }
+
+    /// The name under which the file was written, of a scenario with one bucket and one KMS key.
+    fn name_of_file(&self, path: &str) -> Name {
+        let digits = path.rsplit_once("/o").expect("an object's key").1;
+        let object = digits[..12].parse().expect("an object's number");
+        let kind = match path.split_once(".upload") {
+            _ if path.contains("copy-of") => Kind::Copy,
+            Some((_, rest)) => {
+                Kind::Upload(rest.split('/').next().expect("a number").parse().expect("a number"))
+            }
+            None => Kind::Object,
+        };
+        let name = Name { bucket: 0, kms_key: 0, object, kind };
+        assert!(path.contains(&self.object_key(name)), "{path}");
+        name
     }
 }
 

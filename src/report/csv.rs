@@ -8,7 +8,7 @@ use super::{Cost, Report, Summary};
 type Column = (&'static str, fn(&Report, &Summary) -> String);
 
 /// Every column, in order. New ones are added at the end.
-const COLUMNS: [Column; 62] = [
+const COLUMNS: [Column; 63] = [
     ("report_version", |report, _| report.version.to_string()),
     ("s3seal", |report, _| report.s3seal.clone()),
     ("commit", |report, _| report.commit.clone()),
@@ -73,6 +73,7 @@ const COLUMNS: [Column; 62] = [
     }),
     ("saves_usd_per_month", |_, run| cost(run, |cost| Some(cost.saves.as_ref()?.usd.to_string()))),
     ("kms_requests_per_month", |_, run| cost(run, |cost| Some(cost.kms_requests.to_string()))),
+    ("concurrency", |_, run| optional(run.concurrency)),
 ];
 
 impl Report {

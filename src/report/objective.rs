@@ -319,8 +319,13 @@ mod tests {
     /// A run of which only what objectives look at is set.
     fn run(offered: u64, failed: u64, dropped: u64, p99_ms: u64) -> Summary {
         let window = Window { from: Timestamp::ZERO, until: Timestamp::from_seconds(1) };
-        let facts =
-            Run { mode: SseMode::SseKms, kind: Kind::Simulated, quota_per_s: None, until: window.until };
+        let facts = Run {
+            mode: SseMode::SseKms,
+            kind: Kind::Simulated,
+            quota_per_s: None,
+            until: window.until,
+            concurrency: None,
+        };
         let mut run = Summary::new(&Recorder::new(window), &facts, |_| String::new());
         (run.offered, run.failed, run.dropped) = (offered, failed, dropped);
         run.completed = offered - failed - dropped;

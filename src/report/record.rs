@@ -343,7 +343,7 @@ impl Summary {
         Some(whole)
     }
 
-    /// The run that the runs `parts` make together: counts and distributions are added up, the quota, too, for each part had
+    /// The run that the runs `parts` make together: counts and distributions are added up, quota and clients, too, for each part had
     /// its own. What is merged says the same whatever the order.
     ///
     /// # Errors
@@ -354,13 +354,14 @@ impl Summary {
         let mut whole: Option<Recorder> = None;
         let mut ended = Timestamp::ZERO;
         let mut quota_per_s = first.quota_per_s.map(|_| 0);
+        let mut concurrency = first.concurrency.map(|_| 0);
         let mut names: [BTreeMap<u32, String>; 3] = Default::default();
         for (name, part) in parts {
             let record = part.record.as_ref().ok_or_else(|| MergeError::NoRecord { run: (*name).into() })?;
             let damaged = |what| MergeError::Damaged { run: (*name).into(), what };
             let recorder = record.decode(&part.series).map_err(damaged)?;
-            if (part.mode, part.kind, part.quota_per_s.is_some())
-                != (first.mode, first.kind, quota_per_s.is_some())
+            if (part.mode, part.kind, part.quota_per_s.is_some(), part.concurrency.is_some())
+                != (first.mode, first.kind, quota_per_s.is_some(), concurrency.is_some())
             {
                 return Err(MergeError::Apart(format!(
                     "{first_name} and {name} are runs of different kinds"
@@ -368,6 +369,8 @@ impl Summary {
             }
             quota_per_s =
                 quota_per_s.zip(part.quota_per_s).map(|(sum, own): (u64, u64)| sum.saturating_add(own));
+            concurrency =
+                concurrency.zip(part.concurrency).map(|(sum, own): (u32, u32)| sum.saturating_add(own));
             ended = ended.max(Timestamp::from_nanos(record.ended_ns));
             let lists = [&record.by_bucket, &record.by_principal, &record.by_kms_key];
             for (held, list) in names.iter_mut().zip(lists) {
@@ -382,7 +385,7 @@ impl Summary {
                 }
             }
         }
-        let run = Run { mode: first.mode, kind: first.kind, quota_per_s, until: ended };
+        let run = Run { mode: first.mode, kind: first.kind, quota_per_s, concurrency, until: ended };
         let name = |member| {
             let (list, number) = match member {
                 Member::Bucket(n) => (0, n),

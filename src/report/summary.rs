@@ -40,6 +40,8 @@ pub struct Run {
     pub quota_per_s: Option<u64>,
     /// When the measured part really ended: earlier than planned where the run was broken off.
     pub until: Timestamp,
+    /// The clients of a closed loop; none: an open loop by due times.
+    pub concurrency: Option<u32>,
 }
 
 /// What a number in the rows stands for.
@@ -70,6 +72,10 @@ pub struct Summary {
     pub kind: Kind,
     /// The KMS quota in calls per second; none where no quota applied.
     pub quota_per_s: Option<u64>,
+    /// The clients of a closed loop, each of which sent its next request when the last had ended; none: an open loop by
+    /// due times.
+    #[serde(default)]
+    pub concurrency: Option<u32>,
     /// Length of the measured part.
     pub measured_ns: u64,
     /// Requests due in the measured part.

@@ -114,6 +114,13 @@ pub(super) fn groups(runs: &[Summary]) -> Vec<Group> {
             cost(run, |cost| Some((cost, cost.saves.as_ref()?.usd)))
         }),
     ];
+    let parts = vec![
+        column(("KMS", "p50"), 7, "/phase_ns/kms_wait/p50", |run| span(&run.phase_ns.kms_wait, |p| p.p50)),
+        column(("KMS", "p99"), 7, "/phase_ns/kms_wait/p99", |run| span(&run.phase_ns.kms_wait, |p| p.p99)),
+        column(("crypto", "p99"), 7, "/phase_ns/crypto/p99", |run| span(&run.phase_ns.crypto, |p| p.p99)),
+        column(("S3", "p50"), 7, "/phase_ns/s3/p50", |run| span(&run.phase_ns.s3, |p| p.p50)),
+        column(("S3", "p99"), 7, "/phase_ns/s3/p99", |run| span(&run.phase_ns.s3, |p| p.p99)),
+    ];
     let mut groups = vec![
         Group { title: "Load", columns: load },
         Group { title: "KMS", columns: kms },
@@ -123,6 +130,10 @@ pub(super) fn groups(runs: &[Summary]) -> Vec<Group> {
     ];
     if runs.iter().all(|run| run.cost.is_none()) {
         groups.remove(2);
+    }
+    // With S3's own time in the response, what encryption adds to it would not be seen.
+    if runs.iter().any(|run| run.phase_ns.s3.max > 0) {
+        groups.push(Group { title: "Encryption's part and S3's", columns: parts });
     }
     groups
 }

@@ -88,6 +88,16 @@ impl Report {
         let covered = "Percentiles cover every request that started, failed ones with the time they took; dropped \
                        ones took none and are counted apart. Completed are the successes that ended in the measured time.";
         wrapped(out, covered, "", style, Tone::Faint);
+        if let Some(clients) = self.runs.iter().find_map(|run| run.concurrency) {
+            let plural = if clients == 1 { "" } else { "s" };
+            let closed = format!(
+                "Closed loop of {} client{plural}, each of which sends its next request when the last one has ended. A \
+                 closed loop hides stalls: while nothing is answered it sends nothing, so the delay that others would \
+                 have met stands in no percentile. For what users meet at a given rate, run the open loop (--rate).",
+                count(clients.into()),
+            );
+            wrapped(out, &closed, "", style, Tone::Strong);
+        }
         for note in &self.notes {
             wrapped(out, &figure::name(note, usize::MAX), "Note: ", style, Tone::Faint);
         }

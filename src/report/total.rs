@@ -28,6 +28,7 @@ impl Summary {
             mode: run.mode,
             kind: run.kind,
             quota_per_s: run.quota_per_s,
+            concurrency: run.concurrency,
             measured_ns,
             offered: started.saturating_add(total.endings.dropped),
             completed: total.completed,

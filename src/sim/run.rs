@@ -256,12 +256,13 @@ where
             Stop::Operations(count) => count,
             Stop::Duration(_) => u64::MAX,
         };
+        let measured_from = Timestamp::ZERO + scenario.warm_up;
         let mut now = Timestamp::ZERO;
         loop {
             while self.idle > 0 && left > 0 && end.is_none_or(|end| now < end) {
                 let Some(arrival) = arrivals.next() else { return now };
                 self.idle -= 1;
-                left -= 1;
+                left -= u64::from(now >= measured_from);
                 self.requests += 1;
                 self.arrive(&Arrival { due: now, ..arrival }, placement);
             }

@@ -142,6 +142,23 @@ impl Naming {
         format!("copy-of/{}", self.object_key(object))
     }
 
+    /// Where the objects of `bucket` lie as files: under its name, of a trace under its number.
+    pub(crate) fn folder(&self, bucket: u32) -> String {
+        match &self.0 {
+            Source::Derived { .. } => self.bucket(bucket),
+            Source::Trace { .. } => format!("bucket-{bucket:04}"),
+        }
+    }
+
+    /// The object's path in its bucket's folder: its key, of a trace its number, since of the keys that a trace may name
+    /// some are too long for a file or would lie where another's folder is.
+    pub(crate) fn file(&self, object: u64) -> String {
+        match &self.0 {
+            Source::Derived { .. } => self.object_key(object),
+            Source::Trace { .. } => format!("o{object:012}"),
+        }
+    }
+
     /// The prefix that a `ListObjects` drawn at `object` lists; empty for a trace, whose listings name none.
     pub fn prefix(&self, object: u64) -> String {
         match &self.0 {

@@ -57,7 +57,7 @@ pub(crate) const WINDOW: Window =
     Window { from: Timestamp::from_seconds(2), until: Timestamp::from_seconds(6) };
 
 pub(crate) fn run(mode: SseMode, kind: Kind, quota_per_s: Option<u64>) -> Run {
-    Run { mode, kind, quota_per_s, until: Timestamp::MAX }
+    Run { mode, kind, quota_per_s, until: Timestamp::MAX, concurrency: None }
 }
 
 pub(crate) fn named(member: Member) -> String {
