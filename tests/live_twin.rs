@@ -164,6 +164,17 @@ fn every_row_of_a_closed_loop_is_the_simulators_for_a_time_and_for_so_many_reque
 }
 
 #[test]
+fn so_many_requests_of_a_closed_loop_are_those_of_its_measured_part() {
+    let scenario = Scenario { stop: Stop::Operations(700), ..scenario(1, "") };
+    let options = Options { concurrency: Some(3), ..Options::default() };
+    let (rows, run) = simulate(&scenario, SseMode::SseKms, &options);
+    let measured = rows.outcomes.iter().filter(|row| row.due >= run.measured_from).count();
+    assert!(rows.outcomes.len() > measured, "there is a warm-up");
+    assert_eq!(measured, 700);
+    assert_twins(&scenario, SseMode::SseKms, &options, None);
+}
+
+#[test]
 fn objects_in_a_directory_change_no_row() {
     for mode in SseMode::ALL {
         let folder = tempfile::tempdir().unwrap();

@@ -257,11 +257,40 @@ fn a_closed_loop_is_named_as_such_in_text_and_json_and_takes_no_rate() {
     let report = Report::from_json(&String::from_utf8_lossy(&json.stdout)).unwrap();
     assert_eq!(report.runs[0].concurrency, Some(2));
     assert!(report.runs[0].completed > 0);
-    let both = load(folder.path(), &["--concurrency", "2", "--rate", "100"]);
-    assert_refused(&both, 2, "cannot be used with '--rate");
+    let beside = [["--rate", "100"], ["--trace", "t.csv"], ["--find-max", "p99<50ms"]];
+    for other in beside {
+        let both = load(folder.path(), &[&["--concurrency", "2"], &other[..]].concat());
+        assert_refused(&both, 2, &format!("cannot be used with '{}", other[0]));
+    }
     assert_refused(
         &load(folder.path(), &["--concurrency", "0"]),
         2,
         "expected a whole number of clients from 1",
     );
+}
+
+#[test]
+fn a_trace_and_a_search_keep_their_objects_in_the_directory_and_say_so() {
+    let folder = folder();
+    let trace = "time,op,bucket,key,size\n1.0,PUT,b,a/../k,5000\n1.1,GET,b,a/../k,\n1.2,GET,b,old,70000\n";
+    std::fs::write(folder.path().join("t.csv"), trace).unwrap();
+    let store = ["--store", "store", "--format", "json"];
+    let kept = ["--trace", "t.csv", "--modes", "sse-kms", "--keep"];
+    let output = load(folder.path(), &[&store[..], &kept].concat());
+    let report = Report::from_json(&String::from_utf8_lossy(&output.stdout)).unwrap();
+    assert_eq!((report.runs[0].offered, report.runs[0].completed), (3, 3));
+    assert!(report.notes.iter().any(|note| note.contains("Objects were files in store")));
+    let of_mode = folder.path().join("store/sse-kms/bucket-0000");
+    let mut files: Vec<_> = std::fs::read_dir(of_mode).unwrap().map(|f| f.unwrap().file_name()).collect();
+    files.sort();
+    assert_eq!(files, ["o000000000000.v0", "o000000000001.v0"], "by number");
+
+    let search = ["--find-max", "failed<50%", "--modes", "sse-c", "--duration", "100ms", "--rate", "20"];
+    let output = load(folder.path(), &[&store[..], &search].concat());
+    let report = Report::from_json(&String::from_utf8_lossy(&output.stdout)).unwrap();
+    assert!(report.searches[0].probes.len() > 1, "several rates, each in an empty folder");
+    let left: Vec<_> = std::fs::read_dir(folder.path().join("store/sse-c")).into_iter().flatten().collect();
+    assert!(left.is_empty(), "{left:?}");
+    let both = load(folder.path(), &["--find-max", "failed<50%", "--store", "store", "--keep"]);
+    assert_refused(&both, 2, "cannot be used with");
 }

@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 
 use ledger::{Ledger, simulate};
-use s3seal::live::{self, Buffers, Progress, Time};
+use s3seal::live::{self, Buffers, Directory, Progress, Time};
 use s3seal::request::{Ending, Operation, Outcome, SseMode};
 use s3seal::rig::{CRYPTO_COST, STORE_COST};
 use s3seal::sim::{self, Options};
@@ -83,20 +83,58 @@ fn a_trace_runs_live_row_by_row_as_it_is_simulated_with_real_keys_and_bodies() {
     let options = ReplayOptions { warm_up: Span::from_millis(500), ..ReplayOptions::default() };
     let source = replay(&everything(), &scenario, options);
     for mode in SseMode::ALL {
-        let of_sim = rows(&source, mode);
-        let time = Time::Paused { crypto: CRYPTO_COST, store: STORE_COST };
-        let options = live::Options { time, ..live::Options::default() };
-        let (mut of_live, progress) = (Ledger::default(), Progress::default());
-        let run =
-            live::run_source(&source, mode, &options, &mut Buffers::new(), &progress, &mut of_live).unwrap();
-        assert_eq!((run.broken, run.first_broken), (0, None), "{mode}");
-        let (theirs, ours) = (of_sim.sorted(), of_live.sorted());
-        if let Some((sim, live)) = theirs.iter().zip(&ours).find(|(sim, live)| sim != live) {
-            panic!("{mode}: a row differs:\n sim  {sim}\n live {live}");
-        }
-        assert_eq!(theirs.len(), ours.len(), "{mode}");
+        let run = assert_twins(&source, mode, None, None);
         assert!(run.checked > 200, "{mode}: bodies came back: {}", run.checked);
+        let folder = tempfile::tempdir().unwrap();
+        let run = assert_twins(&source, mode, None, Some(Directory::new(folder.path(), u64::MAX).unwrap()));
+        assert!(run.checked > 200, "{mode}: bodies came back from files: {}", run.checked);
+        let run = assert_twins(&source, mode, Some(3), None);
+        assert!(run.checked > 200, "{mode}: bodies came back in a closed loop: {}", run.checked);
     }
+}
+
+#[track_caller]
+fn assert_twins(
+    source: &Source,
+    mode: SseMode,
+    concurrency: Option<u32>,
+    directory: Option<Directory>,
+) -> live::Run {
+    let mut of_sim = Ledger::default();
+    sim::run_source(source, mode, &Options { concurrency, ..Options::default() }, &mut of_sim).unwrap();
+    let time = Time::Paused { crypto: CRYPTO_COST, store: STORE_COST };
+    let options = live::Options { time, concurrency, directory, ..live::Options::default() };
+    let (mut of_live, progress) = (Ledger::default(), Progress::default());
+    let run = live::run_source(source, mode, &options, &mut Buffers::new(), &progress, &mut of_live).unwrap();
+    assert_eq!((run.broken, &run.first_broken), (0, &None), "{mode}");
+    let (theirs, ours) = (of_sim.sorted(), of_live.sorted());
+    if let Some((sim, live)) = theirs.iter().zip(&ours).find(|(sim, live)| sim != live) {
+        panic!("{mode}: a row differs:\n sim  {sim}\n live {live}");
+    }
+    assert_eq!(theirs.len(), ours.len(), "{mode}");
+    run
+}
+
+#[test]
+fn keys_of_a_trace_that_make_no_file_names_are_kept_in_a_directory_all_the_same() {
+    // Too long for a file, a folder and a file in one, twice the same once it is a path, out of the directory, empty parts.
+    let long = "x".repeat(1_000);
+    let keys = ["a", "a/b", "a//b", "a.v0", "a.v0/b", "../../a", "..", "copy-of/a", "/", "ü ?*%2F", &long];
+    let mut text = HEADER.to_owned();
+    for (n, key) in keys.iter().enumerate() {
+        for (at, op) in ["GET", "PUT", "GET", "COPY", "LIST", "HEAD", "DELETE"].iter().enumerate() {
+            writeln!(text, "{n}.{at},{op},up/../{long},{key},{},p", 1_000 + n).unwrap();
+        }
+    }
+    let source = replay(&text, &Scenario::default(), ReplayOptions::default());
+    let root = tempfile::tempdir().unwrap();
+    let inside = root.path().join("store");
+    std::fs::create_dir(&inside).unwrap();
+    for mode in [SseMode::SseKms, SseMode::KmsCached] {
+        let run = assert_twins(&source, mode, None, Some(Directory::new(&inside, u64::MAX).unwrap()));
+        assert_eq!((run.checked, run.copies), (33, 11), "{mode}: each of 11 read twice and copied");
+    }
+    assert_eq!(std::fs::read_dir(root.path()).unwrap().count(), 1, "nothing beside the directory");
 }
 
 #[test]

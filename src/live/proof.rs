@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
+use std::fmt::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -24,11 +25,11 @@ struct Log(Recorder, String);
 impl Sink for Log {
     fn outcome(&mut self, row: &Outcome) {
         self.0.outcome(row);
-        self.1.push_str(&format!("{row:?}\n"));
+        writeln!(self.1, "{row:?}").unwrap();
     }
     fn kms_call(&mut self, row: &KmsCall) {
         self.0.kms_call(row);
-        self.1.push_str(&format!("{row:?}\n"));
+        writeln!(self.1, "{row:?}").unwrap();
     }
 }
 
@@ -110,7 +111,7 @@ fn no_data_key_no_customer_key_and_no_root_key_stands_in_the_store_or_in_what_is
         for said in [&json, &csv, said.as_bytes()] {
             assert!(!holds(said, &halves), "{mode}: a key is reported");
             let hexes = String::from_utf8_lossy(said).to_lowercase();
-            let hex = |half: &[u8; 16]| half.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+            let hex = |half: &[u8; 16]| format!("{:032x}", u128::from_be_bytes(*half));
             assert!(
                 !halves.iter().any(|half| hexes.contains(&hex(half))),
                 "{mode}: a key is reported in hexadecimal"
