@@ -92,6 +92,8 @@ fn merged_shards_are_the_single_run_bit_for_bit_where_requests_do_not_meet() {
 fn hosts_fall_to_shards_whole_so_caches_of_hosts_are_the_same() {
     let mut scenario = scenario();
     scenario.fleet.hosts = 4;
+    // What one machine overwrites another does not see.
+    scenario.mix.put_object = 0.0;
     scenario.kms.service_time =
         Some(ServiceTime { min: Span::ZERO, median: Span::from_millis(4), sigma: 0.0 });
     let single = report(&scenario, SseMode::KmsCached, None);

@@ -2,10 +2,8 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
 
 use clap::Args;
-use indicatif::{ProgressBar, ProgressState, ProgressStyle};
 use s3seal::live::{self, Buffers, Options, Progress};
 use s3seal::report::{Kind, Recorder, Report, Run, Summary, Window};
 use s3seal::request::SseMode;
@@ -13,6 +11,7 @@ use s3seal::units::{Span, Timestamp};
 use s3seal::workload::{Scenario, Stop};
 
 use super::sim::{name, simulate};
+use super::watch::Watch;
 use super::workload::uses_kms;
 use super::{Failure, file, rendering, workload};
 
@@ -54,7 +53,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
         .collect();
     let mut load = Load {
         progress: &progress,
-        bar: bar(&progress),
+        watch: Watch::new(0),
         buffers: Buffers::new(),
         options: Options {
             memory_max: available_memory(),
@@ -67,7 +66,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     };
     let plans: Vec<(SseMode, Scenario)> =
         scenario.modes.iter().map(|&mode| (mode, plan(&scenario, mode, default))).collect();
-    load.bar.set_length(plans.iter().map(|(_, plan)| length(plan)).sum());
+    load.watch = Watch::new(plans.iter().map(|(_, plan)| length(plan)).sum());
     for (mode, plan) in &plans {
         let (part, _) = arguments.workload.part(plan, None)?;
         load.mode(&part, *mode)?;
@@ -75,7 +74,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
             break;
         }
     }
-    load.bar.finish_and_clear();
+    load.watch.finish();
     let interrupted = progress.interrupted.load(Ordering::Relaxed);
     let Load { mut runs, notes: said, reasons, .. } = load;
     let mut notes = rendering::notes(&scenario);
@@ -114,7 +113,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
 /// The live runs so far.
 struct Load<'a> {
     progress: &'a Progress,
-    bar: ProgressBar,
+    watch: Watch,
     /// One population at a time is in memory; the next one is sealed into the same.
     buffers: Buffers,
     options: Options,
@@ -131,29 +130,25 @@ impl Load<'_> {
             Stop::Operations(_) => Timestamp::MAX,
         };
         let mut recorder = Recorder::new(Window { from, until });
-        let Self { progress, bar, buffers, options, .. } = self;
+        let Self { progress, watch, buffers, options, .. } = self;
         progress.elapsed_ns.store(0, Ordering::Relaxed);
-        bar.set_message(mode.as_str());
-        let (base, hidden) = (bar.position(), bar.is_hidden());
-        let over = std::sync::atomic::AtomicBool::new(hidden);
+        progress.times.clear();
+        let quota = uses_kms(mode).then_some(scenario.kms.quota).flatten();
+        let base = watch.position();
+        let over = std::sync::atomic::AtomicBool::new(false);
         #[expect(
             clippy::disallowed_methods,
             reason = "a thread that draws, so that the one that drives does not"
         )]
         let run = std::thread::scope(|scope| {
-            let watcher = scope.spawn(|| {
-                while !over.load(Ordering::Relaxed) {
-                    bar.set_position(base + progress.elapsed_ns.load(Ordering::Relaxed));
-                    std::thread::park_timeout(Duration::from_millis(200));
-                }
-            });
+            let watcher = scope.spawn(|| watch.follow(progress, mode.as_str(), quota, base, &over));
             let run = live::run(scenario, mode, options, buffers, progress, &mut recorder);
             over.store(true, Ordering::Relaxed);
             watcher.thread().unpark();
             run
         });
         let run = run.map_err(Failure::new)?;
-        bar.set_position(base + length(scenario));
+        watch.set_position(base + length(scenario));
         let facts = Run {
             mode,
             kind: Kind::Live,
@@ -213,24 +208,6 @@ fn length(scenario: &Scenario) -> u64 {
         Stop::Operations(count) => (count as f64 / scenario.arrival.mean_rate() * 1e9) as u64,
     };
     scenario.warm_up.as_nanos().saturating_add(measured)
-}
-
-/// A bar over the whole command on a terminal; nothing in a pipe.
-fn bar(progress: &Arc<Progress>) -> ProgressBar {
-    let (ended, throttled) = (Arc::clone(progress), Arc::clone(progress));
-    let style = ProgressStyle::with_template(
-        "{msg:<18} {wide_bar} {ended} requests, {throttled} throttled, {eta} left",
-    )
-    .expect("the template is valid")
-    .with_key("ended", move |_: &ProgressState, out: &mut dyn std::fmt::Write| {
-        let _ = write!(out, "{}", ended.ended.load(Ordering::Relaxed));
-    })
-    .with_key("throttled", move |_: &ProgressState, out: &mut dyn std::fmt::Write| {
-        let _ = write!(out, "{}", throttled.throttled.load(Ordering::Relaxed));
-    });
-    let bar = ProgressBar::new(0).with_style(style);
-    bar.enable_steady_tick(Duration::from_millis(200));
-    bar
 }
 
 /// What a population may take: three quarters of what the system calls available; everything where it does not say.

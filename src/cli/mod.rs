@@ -12,6 +12,7 @@ mod rendering;
 mod pricing;
 mod scenario;
 mod sim;
+mod watch;
 mod load;
 mod report;
 mod cost;

@@ -23,10 +23,12 @@ mod store;
 mod task;
 mod driver;
 mod turn;
+mod watch;
 
 pub use clock::{NOISE_PROBE, SPIN_AHEAD, Time};
-pub use driver::{IN_FLIGHT_MAX_DEFAULT, Options, Progress, Run, run};
+pub use driver::{IN_FLIGHT_MAX_DEFAULT, Options, Run, run};
 pub use error::{LiveError, WorkError};
 pub use lag::{LAG_MATERIAL, LAG_MAX, LAG_SHARE, spoiled};
 pub use store::Buffers;
 pub use task::HAND_OUT_BYTES;
+pub use watch::{Progress, Times};

@@ -19,6 +19,10 @@ use super::figure::{self, count, rate, share, time};
 use super::{Kind, Phase, Report, SecondSummary, Summary};
 use crate::units::{Seed, Stream};
 
+/// With fewer measured seconds a ratio is drawn from its counts: blocks of so few would all be the same.
+const SECONDS_MIN: usize = 20;
+/// A percentile with fewer requests beyond it is not compared: its rank is the longest request's as often as not.
+const BEYOND_MIN: u64 = 10;
 /// Draws of the bootstrap: the ends of a 99 % interval then rest on ten draws each.
 const DRAWS: usize = 2_000;
 /// Half of what the interval leaves out, as a part of the draws.
@@ -372,6 +376,8 @@ enum Source {
     Ranks(Vec<(u64, u64)>, u32),
     /// Parts of a ratio, second by second, its value over all of them, and the figure.
     Seconds(Vec<(u64, u64)>, f64, f64),
+    /// A ratio, and the count on its upper side.
+    Counts(f64, u64),
     /// No noise that the report knows of.
     Fixed(f64),
 }
@@ -380,6 +386,10 @@ impl Source {
     fn new(measure: Measure, run: &Summary) -> Option<Self> {
         let value = measure.of(run)?;
         if let Some((per_mille, successes)) = measure.rank() {
+            let known = if successes { &run.response_time_success_ns } else { &run.response_time_ns };
+            if u128::from(known.count) * u128::from(1_000 - per_mille) < u128::from(BEYOND_MIN * 1_000) {
+                return None;
+            }
             let whole = run.distribution(Phase::Response, successes);
             return Some(whole.map_or(Self::Fixed(value), |whole| Self::Ranks(whole.steps(), per_mille)));
         }
@@ -389,15 +399,24 @@ impl Source {
             .filter(|second| second.measured)
             .filter_map(|second| measure.parts(second))
             .collect();
-        Some(match ratio_of(seconds.iter()) {
-            Some(over_all) if over_all > 0.0 => Self::Seconds(seconds, over_all, value),
-            _ => Self::Fixed(value),
+        let part = seconds.iter().fold(0, |sum: u64, (part, _)| sum.saturating_add(*part));
+        Some(match ratio_of(seconds.iter()).filter(|ratio| *ratio > 0.0) {
+            None => Self::Fixed(value),
+            Some(_) if seconds.len() < SECONDS_MIN => Self::Counts(value, part),
+            Some(over_all) => Self::Seconds(seconds, over_all, value),
         })
     }
 
     fn draw(&self, stream: &mut Stream) -> f64 {
         match self {
             Self::Fixed(value) => *value,
+            // Binomial where it is a share, else Poisson; both by the normal law.
+            Self::Counts(value, part) => {
+                let rest = if *value < 1.0 { 1.0 - value } else { 1.0 };
+                #[expect(clippy::cast_precision_loss, reason = "a count of requests")]
+                let spread = libm::sqrt(rest / *part as f64);
+                (value * (1.0 + spread * normal(stream))).max(0.0)
+            }
             Self::Ranks(steps, per_mille) => {
                 let Some((total, longest)) = steps.last().copied() else { return 0.0 };
                 #[expect(

@@ -39,7 +39,7 @@ pub use cost::{
 pub use distribution::{Distribution, Percentiles};
 pub use finding::{Finding, Rule};
 pub use hdr::{LoggedRun, merge_interval_logs, write_interval_log};
-pub use html::{DARK, LIGHT, Theme};
+pub use html::{BillPage, DARK, LIGHT, Theme};
 pub use json::ReportError;
 pub use record::{Coded, MergeError, OperationCoded, Record, Tallied};
 pub use recorder::{Phase, Recorder, Window};

@@ -5,6 +5,7 @@
 //! exact value and the place in the JSON that it comes from.
 
 mod bar;
+mod bill;
 mod chart;
 mod palette;
 mod panel;
@@ -23,6 +24,7 @@ use crate::cost::grouped_decimal;
 use crate::request::SseMode;
 use crate::units::Usd;
 
+pub use bill::BillPage;
 pub use palette::{DARK, LIGHT, Theme};
 
 /// Characters of a name from outside.
@@ -103,6 +105,16 @@ fn foot(report: &Report) -> Markup {
         @if !report.notes.is_empty() {
             h2 { "Assumptions and notes" }
             ul { @for note in &report.notes { li { (figure::name(note, usize::MAX)) } } }
+        }
+        h2 { "What the model rests on" }
+        ul {
+            li { "KMS quotas by Region and date, and refusing beyond them second by second: AWS KMS developer guide, request quotas and \
+                throttling, 2026. That a throttled call uses no quota and costs nothing is an assumption." }
+            li { "Which requests call KMS, and Bucket Keys: Amazon S3 user guide, April 2026. Their lifetime is an assumption." }
+            li { "Back-off of clients: AWS SDKs and Tools reference guide, 2026. Percentiles: HdrHistogram, three digits." }
+            @if report.runs.iter().any(|run| run.cost.is_some()) {
+                li { "Prices with the source and date of each: s3seal cost prices." }
+            }
         }
         h2 { "Where this comes from" }
         dl {
