@@ -466,7 +466,8 @@ fn documented() -> Report {
 
 #[test]
 fn every_field_of_a_record_is_described() {
-    let record = serde_json::to_value(summary(&recorded(&[get(WINDOW.from)], &[decrypt(WINDOW.from)])).record);
+    let record =
+        serde_json::to_value(summary(&recorded(&[get(WINDOW.from)], &[decrypt(WINDOW.from)])).record);
     let mut fields = Vec::new();
     let mut record = record.expect("JSON");
     // Names of members and of KMS operations are no fields.

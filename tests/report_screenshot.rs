@@ -7,7 +7,6 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use report_rows::*;
-use s3seal::report::*;
 
 /// A browser that is asked for a picture gives it in seconds; one that hangs is not waited for.
 const PATIENCE: Duration = Duration::from_secs(90);
@@ -32,7 +31,14 @@ fn picture(browser: &str, folder: &Path, html: &str, width: u32, height: u32, da
     let _ = std::fs::remove_file(&shot);
     let profile = tempfile::tempdir().unwrap();
     let mut child = Command::new(browser)
-        .args(["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--hide-scrollbars"])
+        .args([
+            "--headless",
+            "--no-sandbox",
+            "--disable-gpu",
+            "--disable-quic",
+            "--no-first-run",
+            "--hide-scrollbars",
+        ])
         .args(["--disable-background-networking", "--disable-component-update", "--disable-sync"])
         .arg(format!("--blink-settings=preferredColorScheme={}", u8::from(!dark)))
         .arg(format!("--user-data-dir={}", profile.path().display()))
@@ -105,7 +111,10 @@ fn a_browser_draws_the_page_whole_by_day_and_by_night_wide_and_narrow() {
         let html = report.to_html();
         for (width, dark) in [(1_280, false), (390, true)] {
             // Headless browsers make a window no narrower than 500; a frame of 390 in it is the phone.
-            let framed = html.replace("</head>", &format!("<style>html{{width:{width}px;overflow-x:clip}}</style></head>"));
+            let framed = html.replace(
+                "</head>",
+                &format!("<style>html{{width:{width}px;overflow-x:clip}}</style></head>"),
+            );
             let drawn = picture(browser, folder.path(), &framed, width, 3_000, dark);
             assert_eq!(drawn.height, 3_000, "{which} {width}");
             let ground = drawn.row(0)[0];
@@ -116,7 +125,8 @@ fn a_browser_draws_the_page_whole_by_day_and_by_night_wide_and_narrow() {
             assert!(drawn.hole() < BLANK_MAX, "{which} {width}: {} blank rows", drawn.hole());
             // The margin at the right is as empty as the one at the left: nothing sticks out.
             let edge = width as usize - 6;
-            let sticks_out = (0..drawn.height).filter(|y| drawn.row(*y)[edge.min(drawn.width - 1)] != ground).count();
+            let sticks_out =
+                (0..drawn.height).filter(|y| drawn.row(*y)[edge.min(drawn.width - 1)] != ground).count();
             assert!(sticks_out == 0, "{which} {width}: {sticks_out} rows stick out");
         }
     }

@@ -1,5 +1,6 @@
 //! What `load` shows while it runs: a live view on a terminal, a plain line now and then in a pipe. On standard error.
 
+use std::fmt::Write as _;
 use std::io::IsTerminal;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -34,7 +35,8 @@ impl Watch {
     /// A view of a command that takes `length` nanoseconds of schedule.
     pub(super) fn new(length: u64) -> Self {
         let terminal = std::io::stderr().is_terminal();
-        let style = ProgressStyle::with_template("{msg}\n{wide_bar} {eta} left").expect("the template is valid");
+        let style =
+            ProgressStyle::with_template("{msg}\n{wide_bar} {eta} left").expect("the template is valid");
         let bar = ProgressBar::new(length).with_style(style);
         Self { bar, terminal }
     }
@@ -52,7 +54,14 @@ impl Watch {
     }
 
     /// Shows one run until it is `over`, which began when the view stood at `base`.
-    pub(super) fn follow(&self, progress: &Progress, what: &str, quota: Option<u64>, base: u64, over: &AtomicBool) {
+    pub(super) fn follow(
+        &self,
+        progress: &Progress,
+        what: &str,
+        quota: Option<u64>,
+        base: u64,
+        over: &AtomicBool,
+    ) {
         let seen = || Seen {
             #[expect(clippy::disallowed_methods, reason = "the pace of a view")]
             at: Instant::now(),
@@ -66,12 +75,17 @@ impl Watch {
         while !over.load(Ordering::Relaxed) {
             let now = seen();
             let elapsed = progress.elapsed_ns.load(Ordering::Relaxed);
+            if elapsed == 0 {
+                // The population is being sealed: the rate begins with the first request.
+                before = now;
+            }
             if now.at.duration_since(before.at) >= pace && elapsed > 0 {
                 let throttled = progress.throttled.load(Ordering::Relaxed) - throttled_before;
                 text = line(what, quota, progress, (before, now), throttled, self.terminal);
                 before = now;
                 if !self.terminal {
-                    let left = self.bar.length().unwrap_or(0).saturating_sub(base + elapsed) / NANOS_PER_SECOND;
+                    let left =
+                        self.bar.length().unwrap_or(0).saturating_sub(base + elapsed) / NANOS_PER_SECOND;
                     eprintln!("s3seal: {text}, {left} s left");
                 }
             }
@@ -84,7 +98,14 @@ impl Watch {
     }
 }
 
-fn line(what: &str, quota: Option<u64>, progress: &Progress, (before, now): (Seen, Seen), throttled: u64, terminal: bool) -> String {
+fn line(
+    what: &str,
+    quota: Option<u64>,
+    progress: &Progress,
+    (before, now): (Seen, Seen),
+    throttled: u64,
+    terminal: bool,
+) -> String {
     let millis = now.at.duration_since(before.at).as_millis().max(1);
     let rate = |from: u64, to: u64| u128::from(to.saturating_sub(from)) * 1_000 / millis;
     let time = |per_mille| progress.times.quantile(per_mille).map_or_else(|| "–".into(), short);
@@ -94,7 +115,13 @@ fn line(what: &str, quota: Option<u64>, progress: &Progress, (before, now): (See
     if let Some(quota) = quota {
         let calls = rate(before.kms_calls, now.kms_calls);
         let bar = if terminal { format!("\nKMS {} ", gauge(calls, quota)) } else { ", KMS ".into() };
-        text += &format!("{bar}{} of {} calls/s, {} throttled", grouped(calls), grouped(quota.into()), grouped(throttled.into()));
+        let _ = write!(
+            text,
+            "{bar}{} of {} calls/s, {} throttled",
+            grouped(calls),
+            grouped(quota.into()),
+            grouped(throttled.into())
+        );
     }
     text
 }
@@ -130,6 +157,9 @@ mod tests {
 
     #[test]
     fn times_are_short() {
-        assert_eq!([12, 1_999, 45_000, 7_260_000, 12_000_000_000].map(|n| short(Span::from_nanos(n))), ["12 ns", "1.9 µs", "45 µs", "7.2 ms", "12 s"]);
+        assert_eq!(
+            [12, 1_999, 45_000, 7_260_000, 12_000_000_000].map(|n| short(Span::from_nanos(n))),
+            ["12 ns", "1.9 µs", "45 µs", "7.2 ms", "12 s"]
+        );
     }
 }

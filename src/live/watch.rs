@@ -6,7 +6,7 @@ use crate::units::Span;
 
 /// Steps in a power of two: a percentile so far is at most an eighth above the true one.
 const STEPS: u64 = 8;
-const BUCKETS: usize = 64 * STEPS as usize;
+const BUCKETS: usize = 64 * 8;
 
 /// How far a run is, for whoever watches it; and the way to end it early.
 #[derive(Debug, Default)]
@@ -65,7 +65,8 @@ fn bucket(nanos: u64) -> usize {
     let nanos = nanos.max(1);
     let power = u64::from(nanos.ilog2());
     // The three bits below the highest.
-    let step = if power >= 3 { (nanos >> (power - 3)) & (STEPS - 1) } else { (nanos << (3 - power)) & (STEPS - 1) };
+    let step =
+        if power >= 3 { (nanos >> (power - 3)) & (STEPS - 1) } else { (nanos << (3 - power)) & (STEPS - 1) };
     usize::try_from(power * STEPS + step).expect("below 512")
 }
 
@@ -92,7 +93,9 @@ mod tests {
         }
         times.clear();
         assert_eq!(times.quantile(500), None);
-        [0, 1, 7, u64::MAX].map(|nanos| times.record(Span::from_nanos(nanos)));
+        for nanos in [0, 1, 7, u64::MAX] {
+            times.record(Span::from_nanos(nanos));
+        }
         assert_eq!(times.quantile(1_000), Some(Span::MAX));
     }
 }

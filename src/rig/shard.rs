@@ -31,7 +31,9 @@ pub fn shard(
     };
     if scenario.objects.puts == Puts::New || scenario.mix.delete_object > 0.0 {
         let (field, value) = ("objects.puts".into(), "new, or there are deletes".into());
-        let expected = "\"overwrite\" and no DeleteObject for shards: a machine does not see the objects of another".into();
+        let expected =
+            "\"overwrite\" and no DeleteObject for shards: a machine does not see the objects of another"
+                .into();
         return Err(RigError { field, value, expected });
     }
     let mut scenario = scenario.clone();

@@ -36,7 +36,11 @@ impl BillPage {
                 label: html! { (figure::name(name, NAME)) },
                 value: html! { (text(*total)) small { "encryption adds " (text(*adds)) } },
                 parts: vec![
-                    ("part", size(*total - *adds), format!("without encryption {} USD", text(*total - *adds))),
+                    (
+                        "part",
+                        size(*total - *adds),
+                        format!("without encryption {} USD", text(*total - *adds)),
+                    ),
                     ("m1", size(*adds), format!("encryption adds {} USD", text(*adds))),
                 ],
             })
@@ -45,7 +49,7 @@ impl BillPage {
         let shown = |text: &String| figure::name(text, usize::MAX);
         let head = html! {
             p class="eyebrow" { b { "S3 encryption cost" } }
-            h1 { (self.findings.first().map_or_else(|| shown(&self.title), shown)) }
+            h1 { (self.findings.first().map_or_else(|| shown(&self.title), shown).replace(" %", "\u{a0}%").trim_end_matches('.')) }
             @if !self.findings.is_empty() { p class="lede" { (shown(&self.title)) } }
         };
         let main = html! {

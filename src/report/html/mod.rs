@@ -84,7 +84,7 @@ fn head(report: &Report) -> Markup {
     html! {
         @if let Some(invalid) = invalid { p class="invalid" { (invalid.sentence) } }
         p class="eyebrow" { b { "S3 encryption report" } " · " (kind) @if let Some(load) = load { " · " (load) } }
-        h1 { (headline) }
+        h1 { (headline.replace(" %", "\u{a0}%")) }
         @if !lede.is_empty() { p class="lede" { (lede) } }
         @let rest: Vec<String> = findings.collect();
         @if !rest.is_empty() {
@@ -188,7 +188,7 @@ fn tile(run: &Summary) -> Markup {
             span { "p99 response time" }
             @if lost > 0 { span class="alarm" { (share(figure::ratio(lost, run.offered))) " of requests fail" } }
             @else { span { "no request fails" } }
-            span { (run.calls_per_request().map_or_else(|| NONE.into(), rate)) " KMS calls per request" }
+            span { "KMS calls per request: " (run.calls_per_request().map_or_else(|| NONE.into(), rate)) }
         }
     }
 }
@@ -232,7 +232,7 @@ fn quota_section(groups: &[Group<'_>]) -> Markup {
                 h2 { "KMS calls against the quota" }
                 p { "Calls per second. The dashed line is the quota; what stands above it in red was throttled. The shaded part is \
                     the warm-up." }
-                @for group in shown { div class="grid" { (chart::quota(group)) } }
+                @for group in shown { (chart::quota(group)) }
             }
         }
     }
@@ -243,7 +243,7 @@ fn latency_section(groups: &[Group<'_>]) -> Markup {
         section id="latency" {
             h2 { "How long requests take" }
             p { "Response time from the due time to the end, by percentile, both axes logarithmic: the further to the right, the rarer." }
-            @for group in groups { div class="grid wide" { (chart::curves(group)) } }
+            div class="grid wide" { @for group in groups { (chart::curves(group)) } }
         }
     }
 }
