@@ -4,6 +4,8 @@
 
 mod report_rows;
 
+use std::fmt::Write as _;
+
 use html5ever::tendril::TendrilSink;
 use markup5ever_rcdom::{Handle, NodeData, RcDom};
 use report_rows::*;
@@ -105,9 +107,9 @@ fn hostile() -> (Report, String) {
     let of = run(SseMode::SseKms, Kind::Live, Some(10));
     let run = Summary::new(&recorder, &of, |_| hostile.clone());
     let mut report = Report::new(Seed(1), hostile.clone(), vec![run]);
-    report.machine = hostile.clone();
-    report.commit = hostile.clone();
-    report.s3seal = hostile.clone();
+    report.machine.clone_from(&hostile);
+    report.commit.clone_from(&hostile);
+    report.s3seal.clone_from(&hostile);
     report.notes = vec![hostile.clone()];
     report.invalidate(hostile.clone());
     (report, hostile)
@@ -302,7 +304,7 @@ fn the_outline_of_the_page_of_the_planted_report() {
     for node in all(&html) {
         let name = name(&node);
         if ["h1", "h2", "h3", "p", "li", "th", "tr", "td", "summary", "dt", "dd"].contains(&name.as_str()) {
-            outline += &format!("{name}: {}\n", text(&node));
+            let _ = writeln!(outline, "{name}: {}", text(&node));
         }
     }
     insta::assert_snapshot!(outline);
@@ -411,6 +413,6 @@ fn a_run_of_a_day_stays_below_a_megabyte_on_the_page() {
         run.series = (0..86_400).map(|n| SecondSummary { second: n, measured: true, ..second }).collect();
     }
     assert!(report.to_html().len() < PAGE_MAX, "{}", report.to_html().len());
-    let exact: Value = serde_json::to_value(&report.runs[0].series[3]).unwrap();
+    let exact: Value = serde_json::to_value(report.runs[0].series[3]).unwrap();
     assert_eq!(exact["second"], 3);
 }

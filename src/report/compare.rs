@@ -376,8 +376,8 @@ enum Source {
     Ranks(Vec<(u64, u64)>, u32),
     /// Parts of a ratio, second by second, its value over all of them, and the figure.
     Seconds(Vec<(u64, u64)>, f64, f64),
-    /// A ratio, and the count on its upper side.
-    Counts(f64, u64),
+    /// A figure, the count that it rests on, and the variance of that count ÷ the count.
+    Counts(f64, u64, f64),
     /// No noise that the report knows of.
     Fixed(f64),
 }
@@ -393,6 +393,14 @@ impl Source {
             let whole = run.distribution(Phase::Response, successes);
             return Some(whole.map_or(Self::Fixed(value), |whole| Self::Ranks(whole.steps(), per_mille)));
         }
+        if measure == Measure::EncryptionAdds {
+            // What moves it is the number of calls that are billed.
+            return Some(if run.kms.billed > 0 && value > 0.0 {
+                Self::Counts(value, run.kms.billed, 1.0)
+            } else {
+                Self::Fixed(value)
+            });
+        }
         let seconds: Vec<(u64, u64)> = run
             .series
             .iter()
@@ -402,7 +410,10 @@ impl Source {
         let part = seconds.iter().fold(0, |sum: u64, (part, _)| sum.saturating_add(*part));
         Some(match ratio_of(seconds.iter()).filter(|ratio| *ratio > 0.0) {
             None => Self::Fixed(value),
-            Some(_) if seconds.len() < SECONDS_MIN => Self::Counts(value, part),
+            Some(_) if seconds.len() < SECONDS_MIN => {
+                // Binomial where it is a share, else Poisson.
+                Self::Counts(value, part, if value < 1.0 { 1.0 - value } else { 1.0 })
+            }
             Some(over_all) => Self::Seconds(seconds, over_all, value),
         })
     }
@@ -410,11 +421,10 @@ impl Source {
     fn draw(&self, stream: &mut Stream) -> f64 {
         match self {
             Self::Fixed(value) => *value,
-            // Binomial where it is a share, else Poisson; both by the normal law.
-            Self::Counts(value, part) => {
-                let rest = if *value < 1.0 { 1.0 - value } else { 1.0 };
+            // By the normal law.
+            Self::Counts(value, part, rest) => {
                 #[expect(clippy::cast_precision_loss, reason = "a count of requests")]
-                let spread = libm::sqrt(rest / *part as f64);
+                let spread = libm::sqrt(*rest / *part as f64);
                 (value * (1.0 + spread * normal(stream))).max(0.0)
             }
             Self::Ranks(steps, per_mille) => {
