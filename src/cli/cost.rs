@@ -65,6 +65,9 @@ struct Question {
     pricing: pricing::Arguments,
     #[command(flatten)]
     answer: Answer,
+    /// Also a page with bars, in one file that needs no network
+    #[arg(long, value_name = "FILE")]
+    html: Option<PathBuf>,
     /// Exit with 3 when this holds: `month>500USD`, or `encryption>=20USD` for what encryption adds
     #[arg(long, value_name = "CONDITION")]
     fail_if: Vec<Limit>,
@@ -130,6 +133,11 @@ fn bills(question: &Question) -> Result<ExitCode, Failure> {
     };
     if !question.fail_if.is_empty() && page.scenarios.len() > 1 {
         refuse("--fail-if needs one bill to judge: add --mode, such as --mode sse-kms");
+    }
+    if let Some(path) = &question.html {
+        let mut output = file::Output::new(Some(path), question.answer.force, false)?;
+        output.write(page.html().as_bytes())?;
+        output.finish()?;
     }
     question.answer.write(&match question.answer.format {
         Format::Text => page.text(),

@@ -2,10 +2,8 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
 
 use clap::Args;
-use indicatif::{ProgressBar, ProgressState, ProgressStyle};
 use s3seal::live::{self, Buffers, Options, Progress};
 use s3seal::report::{Kind, Objectives, Recorder, Report, Run, Search, Summary};
 use s3seal::request::SseMode;
@@ -14,6 +12,7 @@ use s3seal::workload::{Scenario, Source, Stop};
 
 use super::find_max::{self, Tried};
 use super::sim::{Recorded, name, simulate, window};
+use super::watch::Watch;
 use super::workload::uses_kms;
 use super::{COMMIT, Failure, file, machine, rendering, store, workload};
 
@@ -62,7 +61,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
         .collect();
     let mut load = Load {
         progress: &progress,
-        bar: bar(&progress),
+        watch: Watch::new(0),
         buffers: Buffers::new(),
         options: Options {
             memory_max: machine::available_memory(),
@@ -78,7 +77,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     };
     let plans: Vec<(SseMode, Source)> =
         scenario.modes.iter().map(|&mode| (mode, plan(&work.source, mode, default))).collect();
-    load.bar.set_length(plans.iter().map(|(_, plan)| length(plan.scenario())).sum());
+    load.watch = Watch::new(plans.iter().map(|(_, plan)| length(plan.scenario())).sum());
     for (mode, plan) in &plans {
         let (part, _) = arguments.workload.part(plan, None)?;
         match objectives {
@@ -93,7 +92,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
             break;
         }
     }
-    load.bar.finish_and_clear();
+    load.watch.finish();
     let interrupted = progress.interrupted.load(Ordering::Relaxed);
     let Load { mut recorded, mut searches, notes: said, reasons, store, .. } = load;
     let mut notes = rendering::notes(scenario);
@@ -140,7 +139,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
 /// The live runs so far.
 struct Load<'a> {
     progress: &'a Progress,
-    bar: ProgressBar,
+    watch: Watch,
     /// One population at a time is in memory; the next one is sealed into the same.
     buffers: Buffers,
     options: Options,
@@ -177,7 +176,7 @@ impl Load<'_> {
                 (None, Some(miss)) => miss.to_string(),
                 (None, None) => format!("keeps {objectives}"),
             };
-            self.bar.println(format!("{mode} at {rate} requests/s: {verdict}"));
+            self.watch.say(&format!("{mode} at {rate} requests/s: {verdict}"));
             Ok(Tried { summary, run: (recorded, run), spoiled, interrupted })
         })?;
         self.say(mode, &run, &recorded.summary);
@@ -190,22 +189,18 @@ impl Load<'_> {
         let scenario = source.scenario();
         let mut recorder = Recorder::new(window(scenario));
         self.options.directory = self.store.as_ref().map(|store| store.folder(mode)).transpose()?;
-        let Self { progress, bar, buffers, options, .. } = self;
+        let Self { progress, watch, buffers, options, .. } = self;
         progress.elapsed_ns.store(0, Ordering::Relaxed);
-        bar.set_message(mode.as_str());
-        let (base, hidden) = (bar.position(), bar.is_hidden());
-        let over = std::sync::atomic::AtomicBool::new(hidden);
+        progress.times.clear();
+        let quota = uses_kms(mode).then_some(scenario.kms.quota).flatten();
+        let base = watch.position();
+        let over = std::sync::atomic::AtomicBool::new(false);
         #[expect(
             clippy::disallowed_methods,
             reason = "a thread that draws, so that the one that drives does not"
         )]
         let run = std::thread::scope(|scope| {
-            let watcher = scope.spawn(|| {
-                while !over.load(Ordering::Relaxed) {
-                    bar.set_position(base + progress.elapsed_ns.load(Ordering::Relaxed));
-                    std::thread::park_timeout(Duration::from_millis(200));
-                }
-            });
+            let watcher = scope.spawn(|| watch.follow(progress, mode.as_str(), quota, base, &over));
             let run = live::run_source(source, mode, options, buffers, progress, &mut recorder);
             over.store(true, Ordering::Relaxed);
             watcher.thread().unpark();
@@ -215,7 +210,7 @@ impl Load<'_> {
         if let Some(store) = &self.store {
             store.done(mode);
         }
-        bar.set_position(base + length(scenario));
+        watch.set_position(base + length(scenario));
         let facts = Run {
             mode,
             kind: Kind::Live,
@@ -277,22 +272,4 @@ fn length(scenario: &Scenario) -> u64 {
         Stop::Operations(count) => (count as f64 / scenario.arrival.mean_rate() * 1e9) as u64,
     };
     scenario.warm_up.as_nanos().saturating_add(measured)
-}
-
-/// A bar over the whole command on a terminal; nothing in a pipe.
-fn bar(progress: &Arc<Progress>) -> ProgressBar {
-    let (ended, throttled) = (Arc::clone(progress), Arc::clone(progress));
-    let style = ProgressStyle::with_template(
-        "{msg:<18} {wide_bar} {ended} requests, {throttled} throttled, {eta} left",
-    )
-    .expect("the template is valid")
-    .with_key("ended", move |_: &ProgressState, out: &mut dyn std::fmt::Write| {
-        let _ = write!(out, "{}", ended.ended.load(Ordering::Relaxed));
-    })
-    .with_key("throttled", move |_: &ProgressState, out: &mut dyn std::fmt::Write| {
-        let _ = write!(out, "{}", throttled.throttled.load(Ordering::Relaxed));
-    });
-    let bar = ProgressBar::new(0).with_style(style);
-    bar.enable_steady_tick(Duration::from_millis(200));
-    bar
 }

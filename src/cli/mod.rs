@@ -17,6 +17,7 @@ mod pricing;
 mod scenario;
 mod sim;
 mod store;
+mod watch;
 mod load;
 mod report;
 mod cost;

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use s3seal::cost::{Bill, Month, PriceBook, Region, Terms, Usage};
-use s3seal::report::Pricing;
+use s3seal::report::{Pricing, Report};
 use s3seal::workload::Scenario;
 
 use super::{Failure, file};
@@ -53,6 +53,17 @@ pub(super) struct OfRun {
 }
 
 impl OfRun {
+    /// Whether something was said of the prices.
+    pub(super) fn is_given(&self) -> bool {
+        self.month.is_some() || !self.prices.prices.is_empty() || self.prices.no_free_tier
+    }
+
+    /// Prices a saved report anew, as its runs were priced when nothing else was said.
+    pub(super) fn reprice(&self, report: &mut Report) -> Result<(), Failure> {
+        let scenario = Scenario::parse(&report.scenario).map_err(Failure::new)?;
+        report.price(&self.pricing(&scenario)?).map_err(Failure::new)
+    }
+
     /// The prices for runs of `scenario`, in its Region and with its keys.
     pub(super) fn pricing(&self, scenario: &Scenario) -> Result<Pricing, Failure> {
         let Prices { book, terms } = Prices::new(&self.prices)?;

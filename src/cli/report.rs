@@ -39,7 +39,10 @@ struct Show {
 pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     match &arguments.verb {
         Verb::Show(show) => {
-            let report = read(&show.file)?;
+            let mut report = read(&show.file)?;
+            if show.rendering.pricing.is_given() {
+                show.rendering.pricing.reprice(&mut report)?;
+            }
             let outputs = show.rendering.open()?;
             show.rendering.write(outputs, &report).map(|()| ExitCode::SUCCESS)
         }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::Deref;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, Sender, channel};
 
 use super::clock::{Clock, Time};
@@ -12,6 +12,7 @@ use super::error::{LiveError, WorkError};
 use super::store::{Buffers, Sealed, Store, Stored};
 use super::task::{Bench, Finished, HAND_OUT_BYTES};
 use super::vault::{Held, Name, Vault};
+use super::watch::Progress;
 use crate::cache::{self, Cache, Failure, Metrics, Off, Shared};
 use crate::envelope::WrappedKey;
 use crate::kms::{BlobHeader, Granted};
@@ -69,19 +70,6 @@ impl Default for Options {
             shard: None,
         }
     }
-}
-
-/// How far a run is, for whoever watches it; and the way to end it early.
-#[derive(Debug, Default)]
-pub struct Progress {
-    /// Nanoseconds of the schedule that are over.
-    pub elapsed_ns: AtomicU64,
-    /// Requests that ended, dropped ones included.
-    pub ended: AtomicU64,
-    /// Throttled answers of KMS.
-    pub throttled: AtomicU64,
-    /// Set to release nothing any more; what has ended by then makes a valid report.
-    pub interrupted: AtomicBool,
 }
 
 /// What is known after a run beside its rows.
@@ -517,6 +505,7 @@ where
     pub(super) fn row(&mut self, row: &Outcome) {
         if row.ending != Ending::Dropped {
             self.progress.throttled.fetch_add(row.throttles.into(), Ordering::Relaxed);
+            self.progress.times.record(row.finished.since(row.due));
         }
         self.progress.ended.fetch_add(1, Ordering::Relaxed);
         self.idle += u32::from(self.concurrency.is_some());

@@ -30,13 +30,15 @@ mod task;
 mod driver;
 mod phase;
 mod turn;
+mod watch;
 #[cfg(test)]
 mod proof;
 
 pub use clock::{NOISE_PROBE, SPIN_AHEAD, Time};
 pub use directory::{Directory, FileError};
-pub use driver::{IN_FLIGHT_MAX_DEFAULT, Options, Progress, Run, run, run_source};
+pub use driver::{IN_FLIGHT_MAX_DEFAULT, Options, Run, run, run_source};
 pub use error::{LiveError, WorkError};
 pub use lag::{LAG_MATERIAL, LAG_MAX, LAG_SHARE, spoiled};
 pub use store::Buffers;
 pub use task::HAND_OUT_BYTES;
+pub use watch::{Progress, Times};

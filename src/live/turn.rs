@@ -1,6 +1,7 @@
 //! One turn: what an event or an arrival makes the machines do, and what they ask of KMS.
 
 use std::ops::Deref;
+use std::sync::atomic::Ordering;
 
 use super::driver::{Driver, Event, Flying, Running};
 use super::error::WorkError;
@@ -227,6 +228,7 @@ where
         let asked = kms::Call { via_s3: self.service_side, ..kms::Call::new(operation, key, principal) };
         let reply = self.kms.model.call(&asked, now, &mut self.kms_stream);
         self.run.kms_calls += 1;
+        self.progress.kms_calls.fetch_add(1, Ordering::Relaxed);
         let result = match reply.answer {
             Answer::Granted(granted) => self.granted(place, call, granted),
             Answer::Throttled(throttled) => Err(Failure::Throttled { earliest: throttled.earliest }),

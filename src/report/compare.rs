@@ -10,15 +10,19 @@
 //! Statistics 17, 1989 (blocks).
 
 use std::fmt;
-use std::str::FromStr;
 
 use rand_core::Rng;
 use serde::Serialize;
 
+use super::change_limit::ChangeLimit;
 use super::figure::{self, count, rate, share, time};
 use super::{Kind, Phase, Report, SecondSummary, Summary};
 use crate::units::{Seed, Stream};
 
+/// With fewer measured seconds a ratio is drawn from its counts: blocks of so few would all be the same.
+const SECONDS_MIN: usize = 20;
+/// A percentile with fewer requests beyond it is not compared: its rank is the longest request's as often as not.
+const BEYOND_MIN: u64 = 10;
 /// Draws of the bootstrap: the ends of a 99 % interval then rest on ten draws each.
 const DRAWS: usize = 2_000;
 /// Half of what the interval leaves out, as a part of the draws.
@@ -372,6 +376,8 @@ enum Source {
     Ranks(Vec<(u64, u64)>, u32),
     /// Parts of a ratio, second by second, its value over all of them, and the figure.
     Seconds(Vec<(u64, u64)>, f64, f64),
+    /// A figure, the count that it rests on, and the variance of that count ÷ the count.
+    Counts(f64, u64, f64),
     /// No noise that the report knows of.
     Fixed(f64),
 }
@@ -380,8 +386,20 @@ impl Source {
     fn new(measure: Measure, run: &Summary) -> Option<Self> {
         let value = measure.of(run)?;
         if let Some((per_mille, successes)) = measure.rank() {
+            let known = if successes { &run.response_time_success_ns } else { &run.response_time_ns };
+            if u128::from(known.count) * u128::from(1_000 - per_mille) < u128::from(BEYOND_MIN * 1_000) {
+                return None;
+            }
             let whole = run.distribution(Phase::Response, successes);
             return Some(whole.map_or(Self::Fixed(value), |whole| Self::Ranks(whole.steps(), per_mille)));
+        }
+        if measure == Measure::EncryptionAdds {
+            // What moves it is the number of calls that are billed.
+            return Some(if run.kms.billed > 0 && value > 0.0 {
+                Self::Counts(value, run.kms.billed, 1.0)
+            } else {
+                Self::Fixed(value)
+            });
         }
         let seconds: Vec<(u64, u64)> = run
             .series
@@ -389,15 +407,26 @@ impl Source {
             .filter(|second| second.measured)
             .filter_map(|second| measure.parts(second))
             .collect();
-        Some(match ratio_of(seconds.iter()) {
-            Some(over_all) if over_all > 0.0 => Self::Seconds(seconds, over_all, value),
-            _ => Self::Fixed(value),
+        let part = seconds.iter().fold(0, |sum: u64, (part, _)| sum.saturating_add(*part));
+        Some(match ratio_of(seconds.iter()).filter(|ratio| *ratio > 0.0) {
+            None => Self::Fixed(value),
+            Some(_) if seconds.len() < SECONDS_MIN => {
+                // Binomial where it is a share, else Poisson.
+                Self::Counts(value, part, if value < 1.0 { 1.0 - value } else { 1.0 })
+            }
+            Some(over_all) => Self::Seconds(seconds, over_all, value),
         })
     }
 
     fn draw(&self, stream: &mut Stream) -> f64 {
         match self {
             Self::Fixed(value) => *value,
+            // By the normal law.
+            Self::Counts(value, part, rest) => {
+                #[expect(clippy::cast_precision_loss, reason = "a count of requests")]
+                let spread = libm::sqrt(*rest / *part as f64);
+                (value * (1.0 + spread * normal(stream))).max(0.0)
+            }
             Self::Ranks(steps, per_mille) => {
                 let Some((total, longest)) = steps.last().copied() else { return 0.0 };
                 #[expect(
@@ -516,74 +545,9 @@ fn title(run: &Summary) -> String {
     format!("{}{kind}{quota}", run.mode)
 }
 
-/// What a change must not pass, such as `p99>+10%`.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct ChangeLimit {
-    /// What it is about.
-    pub measure: Measure,
-    /// Whether it forbids more, not less.
-    pub rises: bool,
-    /// The change, as a part of what was before.
-    pub change: f64,
-}
-
-/// A text that is no limit of a change.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "`{0}` limits no change: expected a figure and a change, such as p99>+10% or completed<-5%; figures are p50, p90, p99, \
-         p999, success_p99, completed, failed, dropped, kms_calls, throttled, hit_ratio and encryption_adds"
-)]
-pub struct ChangeLimitError(String);
-
-impl ChangeLimit {
-    fn is_passed_by(self, change: &Change) -> bool {
-        // From nothing to something is more than any percentage.
-        let by = change.change.unwrap_or(f64::INFINITY);
-        change.measure == self.measure && if self.rises { by > self.change } else { by < self.change }
-    }
-}
-
-impl FromStr for ChangeLimit {
-    type Err = ChangeLimitError;
-
-    fn from_str(text: &str) -> Result<Self, ChangeLimitError> {
-        let read = || {
-            let place = text.find(['<', '>'])?;
-            let (word, limit) = (text[..place].trim(), text[place + 1..].trim());
-            let measure = Measure::ALL.into_iter().find(|measure| measure.as_str() == word)?;
-            // A sign says that a change is meant, not a value.
-            let signed = limit.strip_suffix('%').filter(|limit| limit.starts_with(['+', '-']))?;
-            let percent: f64 = signed.trim().parse().ok()?;
-            percent.is_finite().then_some(Self {
-                measure,
-                rises: text[place..].starts_with('>'),
-                change: percent / 100.0,
-            })
-        };
-        read().ok_or_else(|| ChangeLimitError(text.chars().take(40).collect()))
-    }
-}
-
-impl fmt::Display for ChangeLimit {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let sign = if self.rises { '>' } else { '<' };
-        write!(f, "{}{sign}{:+}%", self.measure.as_str(), (self.change * 1e8).round() / 1e6)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn limits_come_back_as_they_were_given_and_others_are_refused() {
-        for text in ["p99>+10%", "completed<-5%", "hit_ratio<-0.5%", "failed>+0%"] {
-            assert_eq!(text.parse::<ChangeLimit>().unwrap().to_string(), text);
-        }
-        for text in ["", "p99", "p99>10%", "p99>+10", "colour>+1%", "p99>+NaN%", "p99=+1%", "é>+1%"] {
-            assert!(text.parse::<ChangeLimit>().is_err(), "{text}");
-        }
-    }
 
     #[test]
     fn a_normal_draw_has_mean_0_and_deviation_1() {

@@ -6,6 +6,7 @@
 //! text, JSON, CSV and interval logs. Everything renders to a writer or a `String`; nothing here prints, decides or
 //! reads a clock.
 
+mod change_limit;
 mod chart;
 mod compare;
 mod cost;
@@ -32,16 +33,15 @@ mod total;
 
 use serde::{Deserialize, Serialize};
 
-pub use compare::{
-    Change, ChangeLimit, ChangeLimitError, CompareError, Comparison, Measure, Repeats, compare,
-};
+pub use change_limit::{ChangeLimit, ChangeLimitError};
+pub use compare::{Change, CompareError, Comparison, Measure, Repeats, compare};
 pub use cost::{
     Cost, CostAttribution, CostShare, PerMillion, Pricing, PricingError, Saving, body_passes, request_item,
 };
 pub use distribution::{Distribution, Percentiles};
 pub use finding::{Finding, Rule};
 pub use hdr::{LoggedRun, merge_interval_logs, write_interval_log};
-pub use html::{DARK, LIGHT, Theme};
+pub use html::{BillPage, DARK, LIGHT, Theme};
 pub use json::ReportError;
 pub use objective::{Limit, Miss, Objective, ObjectiveError, Objectives, Quantity};
 pub use record::{Coded, MergeError, OperationCoded, Record, Tallied};

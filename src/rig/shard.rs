@@ -3,17 +3,19 @@
 use super::error::RigError;
 use super::kms::QUOTA_DATE;
 use crate::kms::Quota;
-use crate::workload::{FaultKind, Scenario};
+use crate::workload::{FaultKind, Puts, Scenario};
 
 /// `scenario` for machine `machine` of `machines`: quota, burst, the calls of others and changed quotas are divided among
 /// the machines, so that the parts add up to the whole; `quota` in place of the scenario's, where given. What arrives stays
 /// as it is: [`Arrivals::shard`](crate::workload::Arrivals::shard) divides that.
 ///
-/// What a machine keeps for itself is its own: caches, Bucket Keys, the limits per S3 prefix. Where `fleet.hosts` is a
-/// multiple of `machines`, the caches of hosts fall to the machines whole, since arrivals go round the hosts.
+/// What a machine keeps for itself is its own: caches, Bucket Keys, the limits per S3 prefix, and which key an overwritten
+/// object stands under. Where `fleet.hosts` is a multiple of `machines`, the caches of hosts fall to the machines whole,
+/// since arrivals go round the hosts.
 ///
 /// # Errors
-/// [`RigError`] for a Region without a quota, and for a quota that leaves a machine none.
+/// [`RigError`] for a Region without a quota, for a quota that leaves a machine none, and for objects that come and go: a
+/// machine would ask for what another made or deleted.
 pub fn shard(
     scenario: &Scenario,
     quota: Option<u64>,
@@ -27,6 +29,13 @@ pub fn shard(
         let until = |n: u32| u128::from(whole) * u128::from(n) / u128::from(machines);
         u64::try_from(until(machine + 1) - until(machine)).expect("at most the whole")
     };
+    if scenario.objects.puts == Puts::New || scenario.mix.delete_object > 0.0 {
+        let (field, value) = ("objects.puts".into(), "new, or there are deletes".into());
+        let expected =
+            "\"overwrite\" and no DeleteObject for shards: a machine does not see the objects of another"
+                .into();
+        return Err(RigError { field, value, expected });
+    }
     let mut scenario = scenario.clone();
     if part(whole) == 0 {
         return Err(RigError::new("kms.quota", &whole, "at least one call a second for each shard"));
@@ -55,5 +64,8 @@ mod tests {
             assert_eq!(sum, whole);
         }
         assert!(shard(&Scenario::default(), Some(3), 0, 4).is_err());
+        let mut coming = Scenario::default();
+        coming.objects.puts = Puts::New;
+        assert!(shard(&coming, None, 0, 4).is_err());
     }
 }

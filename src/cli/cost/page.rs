@@ -6,6 +6,7 @@ use rust_decimal::{Decimal, RoundingStrategy};
 use s3seal::cost::{
     Bill, Confidence, Item, Line, Month, Region, Table, Variant, focus, grouped, grouped_decimal,
 };
+use s3seal::report::BillPage;
 use s3seal::request::SseMode;
 use s3seal::units::Usd;
 use serde_json::json;
@@ -267,6 +268,18 @@ impl Page<'_> {
     fn notes(&self) -> impl Iterator<Item = (&'static str, Vec<String>)> {
         let notes = [("Assumed", self.assumptions()), ("Prices", self.price_notes())];
         notes.into_iter().filter(|(_, notes)| !notes.is_empty())
+    }
+
+    pub(super) fn html(&self) -> String {
+        let bills = self.scenarios.iter();
+        let page = BillPage {
+            title: self.title(),
+            findings: self.findings(),
+            bills: bills.map(|one| (one.name.clone(), one.bill.total(), self.added(&one.bill))).collect(),
+            table: self.table(),
+            notes: self.notes().map(|(title, notes)| (title.to_owned(), notes)).collect(),
+        };
+        page.to_html()
     }
 
     /// One row per line of each bill, for spreadsheets.

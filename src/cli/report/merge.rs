@@ -34,7 +34,11 @@ pub(in crate::cli) fn run(arguments: &Arguments) -> Result<(), Failure> {
     }
     let outputs = arguments.rendering.open()?;
     if logs.is_empty() {
-        let merged = Report::merge(&reports).map_err(Failure::new)?;
+        let mut merged = Report::merge(&reports).map_err(Failure::new)?;
+        // A bill is no sum of bills: tiers and free tier hold for the whole.
+        if reports.iter().any(|(_, report)| report.runs.iter().any(|run| run.cost.is_some())) {
+            arguments.rendering.pricing.reprice(&mut merged)?;
+        }
         return arguments.rendering.write(outputs, &merged);
     }
     let mut merged = Vec::new();

@@ -132,25 +132,29 @@ pub(super) fn quota(group: &Group<'_>) -> Markup {
         run.quota_per_s.unwrap_or(0).max(busiest)
     };
     let top = height(calling.iter().map(most).max().unwrap_or(1).max(1)) * 1.13;
+    // A few may be wide; many are small multiples.
+    let (grid, width) = if calling.len() < 3 { ("grid wide", 430) } else { ("grid", 280) };
     html! {
-        @for run in calling {
-            figure class="card" {
-                h3 { (swatch(run.mode)) (run.mode) (chip(run)) }
-                @if run.kms.throttled > 0 {
-                    p class="alarm" { (share(run.throttled_share())) " of " (count(run.kms.calls)) " calls throttled" }
-                } @else {
-                    p {
-                        @if run.kms.calls == 0 { "no KMS call after the warm-up" }
-                        @else { "none throttled, at most " (count(run.kms.peak_calls_per_s)) " calls in a second" }
+        div class=(grid) {
+            @for run in calling {
+                figure class="card" {
+                    h3 { (swatch(run.mode)) (run.mode) (chip(run)) }
+                    @if run.kms.throttled > 0 {
+                        p class="alarm" { (share(run.throttled_share())) " of " (count(run.kms.calls)) " calls throttled" }
+                    } @else {
+                        p {
+                            @if run.kms.calls == 0 { "no KMS call after the warm-up" }
+                            @else { "none throttled, at most " (count(run.kms.peak_calls_per_s)) " calls in a second" }
+                        }
                     }
+                    (calls(run, top, width))
                 }
-                (calls(run, top))
             }
         }
     }
 }
 
-fn calls(run: &Summary, top: f64) -> Markup {
+fn calls(run: &Summary, top: f64, width: u32) -> Markup {
     let Some(line) = Timeline::new(&run.series) else { return html! {} };
     let limit = run.quota_per_s.map(height);
     let label =
@@ -164,7 +168,7 @@ fn calls(run: &Summary, top: f64) -> Markup {
     }
     let y = Axis { range: 0.0..top, ticks, label: &label };
     let name = format!("KMS calls per second under {}", run.mode);
-    panel((320, 175), &name, &x, &y, |chart, pen| {
+    panel((width, 165), &name, &x, &y, |chart, pen| {
         if line.first < 0 && line.last >= 0 {
             pen.title("warm-up: not in the figures".into());
             let warm = Rectangle::new([(float(line.first), 0.0), (0.0, top)], pen.ink("warm").filled());
@@ -215,12 +219,15 @@ fn short(value: f64) -> String {
     }
 }
 
+/// Whether it shows the successes alone, what it is called, and its curves.
+type Drawn<'a> = (bool, &'a str, Vec<(&'a Summary, Curve)>);
+
 /// The response times of the runs of `group` as curves: all that started, and, where some failed, the successes beside them.
 pub(super) fn curves(group: &Group<'_>) -> Markup {
     let some_failed = group.runs.iter().any(|(_, run)| run.failed > 0);
     let both = [(false, "All that started, failures included"), (true, "Successes alone")];
     let shown = if some_failed { &both[..] } else { &both[..1] };
-    let drawn: Vec<(bool, &str, Vec<(&Summary, Curve)>)> = shown
+    let drawn: Vec<Drawn<'_>> = shown
         .iter()
         .map(|(successes, name)| {
             let runs = group.runs.iter().map(|(_, run)| *run);
@@ -271,13 +278,10 @@ fn dash(run: &Summary) -> Markup {
 }
 
 fn curve_panel(name: &str, curves: &[(&Summary, Curve)], (low, high): (f64, f64)) -> Markup {
+    let nines = [(0.0, "0 %"), (1.0, "90 %"), (2.0, "99 %"), (3.0, "99.9 %"), (4.0, "99.99 %")];
     let label_x = |value: f64| {
-        let nines = ["0 %", "90 %", "99 %", "99.9 %", "99.99 %"];
-        nines
-            .iter()
-            .enumerate()
-            .find(|(n, _)| (value - float(*n as i64)).abs() < 0.01)
-            .map_or(String::new(), |(_, name)| (*name).into())
+        let name = nines.iter().find(|(at, _)| (value - at).abs() < 0.01);
+        name.map_or(String::new(), |(_, name)| (*name).into())
     };
     let label_y = |value: f64| decade(value);
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "at most 20 decades")]

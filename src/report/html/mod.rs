@@ -5,6 +5,7 @@
 //! exact value and the place in the JSON that it comes from.
 
 mod bar;
+mod bill;
 mod chart;
 mod palette;
 mod panel;
@@ -23,6 +24,7 @@ use crate::cost::grouped_decimal;
 use crate::request::SseMode;
 use crate::units::Usd;
 
+pub use bill::BillPage;
 pub use palette::{DARK, LIGHT, Theme};
 
 /// Characters of a name from outside.
@@ -82,7 +84,7 @@ fn head(report: &Report) -> Markup {
     html! {
         @if let Some(invalid) = invalid { p class="invalid" { (invalid.sentence) } }
         p class="eyebrow" { b { "S3 encryption report" } " · " (kind) @if let Some(load) = load { " · " (load) } }
-        h1 { (headline) }
+        h1 { (headline.replace(" %", "\u{a0}%")) }
         @if !lede.is_empty() { p class="lede" { (lede) } }
         @let rest: Vec<String> = findings.collect();
         @if !rest.is_empty() {
@@ -103,6 +105,16 @@ fn foot(report: &Report) -> Markup {
         @if !report.notes.is_empty() {
             h2 { "Assumptions and notes" }
             ul { @for note in &report.notes { li { (figure::name(note, usize::MAX)) } } }
+        }
+        h2 { "What the model rests on" }
+        ul {
+            li { "KMS quotas by Region and date, and refusing beyond them second by second: AWS KMS developer guide, request quotas and \
+                throttling, 2026. That a throttled call uses no quota and costs nothing is an assumption." }
+            li { "Which requests call KMS, and Bucket Keys: Amazon S3 user guide, April 2026. Their lifetime is an assumption." }
+            li { "Back-off of clients: AWS SDKs and Tools reference guide, 2026. Percentiles: HdrHistogram, three digits." }
+            @if report.runs.iter().any(|run| run.cost.is_some()) {
+                li { "Prices with the source and date of each: s3seal cost prices." }
+            }
         }
         h2 { "Where this comes from" }
         dl {
@@ -176,7 +188,7 @@ fn tile(run: &Summary) -> Markup {
             span { "p99 response time" }
             @if lost > 0 { span class="alarm" { (share(figure::ratio(lost, run.offered))) " of requests fail" } }
             @else { span { "no request fails" } }
-            span { (run.calls_per_request().map_or_else(|| NONE.into(), rate)) " KMS calls per request" }
+            span { "KMS calls per request: " (run.calls_per_request().map_or_else(|| NONE.into(), rate)) }
         }
     }
 }
@@ -220,7 +232,7 @@ fn quota_section(groups: &[Group<'_>]) -> Markup {
                 h2 { "KMS calls against the quota" }
                 p { "Calls per second. The dashed line is the quota; what stands above it in red was throttled. The shaded part is \
                     the warm-up." }
-                @for group in shown { div class="grid" { (chart::quota(group)) } }
+                @for group in shown { (chart::quota(group)) }
             }
         }
     }
@@ -231,7 +243,7 @@ fn latency_section(groups: &[Group<'_>]) -> Markup {
         section id="latency" {
             h2 { "How long requests take" }
             p { "Response time from the due time to the end, by percentile, both axes logarithmic: the further to the right, the rarer." }
-            @for group in groups { div class="grid wide" { (chart::curves(group)) } }
+            div class="grid wide" { @for group in groups { (chart::curves(group)) } }
         }
     }
 }

@@ -119,7 +119,6 @@ mod tests {
     use super::*;
 
     #[test]
-    #[expect(clippy::float_cmp, reason = "small whole numbers")]
     fn ticks_are_round_and_few() {
         assert_eq!(nice(955.0, 4), [0.0, 500.0]);
         assert_eq!(nice(1_000.0, 4), [0.0, 500.0, 1_000.0]);

@@ -1,0 +1,95 @@
+//! Bills side by side as a page: what encryption adds, the lines, and what they rest on.
+
+use maud::html;
+use rust_decimal::prelude::ToPrimitive;
+
+use super::bar::{Row, bars};
+use super::{NAME, page};
+use crate::cost::{Table, grouped_decimal};
+use crate::report::figure;
+use crate::units::Usd;
+
+/// A page of bills. Every text is shown harmlessly.
+#[derive(Clone, Debug)]
+pub struct BillPage {
+    /// What the page is about.
+    pub title: String,
+    /// What a reader should take away.
+    pub findings: Vec<String>,
+    /// Name, total, and what of it encryption adds, of each bill.
+    pub bills: Vec<(String, Usd, Usd)>,
+    /// The lines.
+    pub table: Table,
+    /// Assumptions and prices, under their headings.
+    pub notes: Vec<(String, Vec<String>)>,
+}
+
+impl BillPage {
+    /// The page, which needs nothing else.
+    pub fn to_html(&self) -> String {
+        let size = |usd: Usd| usd.decimal().to_f64().unwrap_or(0.0).max(0.0);
+        let text = |usd: Usd| grouped_decimal(usd.decimal(), 2);
+        let rows: Vec<Row> = self
+            .bills
+            .iter()
+            .map(|(name, total, adds)| Row {
+                label: html! { (figure::name(name, NAME)) },
+                value: html! { (text(*total)) small { "encryption adds " (text(*adds)) } },
+                parts: vec![
+                    (
+                        "part",
+                        size(*total - *adds),
+                        format!("without encryption {} USD", text(*total - *adds)),
+                    ),
+                    ("m1", size(*adds), format!("encryption adds {} USD", text(*adds))),
+                ],
+            })
+            .collect();
+        let full = self.bills.iter().map(|(_, total, _)| size(*total)).fold(0.0, f64::max);
+        let shown = |text: &String| figure::name(text, usize::MAX);
+        let head = html! {
+            p class="eyebrow" { b { "S3 encryption cost" } }
+            h1 { (self.findings.first().map_or_else(|| shown(&self.title), shown).replace(" %", "\u{a0}%").trim_end_matches('.')) }
+            @if !self.findings.is_empty() { p class="lede" { (shown(&self.title)) } }
+        };
+        let main = html! {
+            section id="cost" {
+                h2 { "What it costs" }
+                p { "In US dollars, all bars on one scale." }
+                div class="card top" {
+                    (bars(&rows, Some(full)))
+                    ul class="legend" {
+                        li { span class="swatch part" {} "without encryption" }
+                        li { span class="swatch m1" {} "encryption adds" }
+                    }
+                }
+            }
+            section id="table" {
+                h2 { "Line by line" }
+                div class="card scroll" tabindex="0" {
+                    table {
+                        thead { tr {
+                            @for column in &self.table.columns { th scope="col" class=[(!column.number).then_some("name")] { (figure::name(&column.name, NAME)) } }
+                        } }
+                        tbody {
+                            @for row in &self.table.rows { tr {
+                                @for (place, (cell, column)) in row.iter().zip(&self.table.columns).enumerate() {
+                                    @let cell = if cell.is_empty() { String::new() } else { figure::name(cell.trim(), NAME) };
+                                    @if place == 0 { th scope="row" { (cell) } }
+                                    @else { td class=[(!column.number).then_some("name")] { (cell) } }
+                                }
+                            } }
+                        }
+                    }
+                }
+            }
+        };
+        let foot = html! {
+            @for (heading, notes) in &self.notes {
+                h2 { (figure::name(heading, NAME)) }
+                ul { @for note in notes { li { (shown(note)) } } }
+            }
+        };
+        page(&figure::name(&self.title, 200), &head, &main, &foot)
+    }
+}
