@@ -13,6 +13,8 @@ mod scenario;
 mod sim;
 mod load;
 mod cost;
+mod log_file;
+mod profile;
 
 use std::fmt;
 use std::process::ExitCode;
@@ -37,6 +39,8 @@ enum Verb {
     Scenario(scenario::Arguments),
     /// What each SSE mode costs a month, from which lines, and what a Bucket Key saves
     Cost(Box<cost::Arguments>),
+    /// What real logs say of a load: rates, sizes, popularity, and the KMS calls it makes
+    Profile(Box<profile::Arguments>),
     /// Seal a file or standard input under a key file
     Seal(file::Transfer),
     /// Open what was sealed
@@ -74,6 +78,7 @@ pub(crate) fn run() -> ExitCode {
         Verb::Sim(arguments) => sim::run(&arguments).map(done),
         Verb::Scenario(arguments) => scenario::run(&arguments).map(done),
         Verb::Cost(arguments) => cost::run(&arguments),
+        Verb::Profile(arguments) => profile::run(&arguments).map(done),
         Verb::Seal(arguments) => seal::run(&arguments).map(done),
         Verb::Open(arguments) => open::run(&arguments).map(done),
         Verb::Keygen(arguments) => keygen::run(&arguments).map(done),

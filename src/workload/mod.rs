@@ -33,6 +33,8 @@ mod body;
 mod preset;
 /// Readers of logs and traces: `BufRead` in, arrivals out.
 pub mod log;
+/// Profiles of logs: what a load is, mergeable.
+pub mod profile;
 
 pub use arrival::{Arrival, Arrivals, Shape};
 pub use body::Bodies;
