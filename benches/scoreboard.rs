@@ -32,6 +32,8 @@ mod report;
 mod sim;
 #[path = "scoreboard/cost.rs"]
 mod cost;
+#[path = "scoreboard/log.rs"]
+mod log;
 
 use board::Board;
 use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
@@ -64,5 +66,6 @@ fn main() {
     report::run(&mut board);
     sim::run(&mut board);
     cost::run(&mut board);
+    log::run(&mut board);
     board.finish();
 }

@@ -129,13 +129,17 @@ impl<R: BufRead> Iterator for OracleGeneral<R> {
 
     #[inline]
     fn next(&mut self) -> Option<Self::Item> {
-        if let Ok(bytes) = self.input.fill_buf()
-            && let Some(whole) = bytes.first_chunk::<RECORD_BYTES>()
-        {
-            let request = OracleRequest::parse(whole);
-            self.input.consume(RECORD_BYTES);
-            self.count += 1;
-            return Some(Ok(request));
+        match self.input.fill_buf() {
+            Ok(bytes) => {
+                if let Some(whole) = bytes.first_chunk::<RECORD_BYTES>() {
+                    let request = OracleRequest::parse(whole);
+                    self.input.consume(RECORD_BYTES);
+                    self.count += 1;
+                    return Some(Ok(request));
+                }
+            }
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) => return Some(Err(error)),
         }
         let next = self.assemble().transpose();
         self.count += u64::from(matches!(next, Some(Ok(_))));

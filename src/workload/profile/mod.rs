@@ -104,6 +104,8 @@ pub struct Profile {
     pub operations: BTreeMap<String, OperationCount>,
     /// Requests by second.
     pub seconds: Seconds,
+    /// KMS calls by S3 that were seen, by second.
+    pub kms_seconds: Seconds,
     /// Requests over time.
     pub series: Series,
     /// Sizes of the objects that requests went to, by request, where the log tells.
@@ -167,6 +169,7 @@ impl Default for Profile {
             until: None,
             operations: BTreeMap::new(),
             seconds: Seconds::default(),
+            kms_seconds: Seconds::default(),
             series: Series::default(),
             sizes: Histogram::default(),
             reuse_ms: Histogram::default(),
@@ -256,6 +259,7 @@ impl Profile {
             ours.bytes_in = ours.bytes_in.saturating_add(theirs.bytes_in);
         }
         self.seconds.merge(&other.seconds);
+        self.kms_seconds.merge(&other.kms_seconds);
         self.series.merge(&other.series);
         self.sizes.merge(&other.sizes);
         self.reuse_ms.merge(&other.reuse_ms);
@@ -324,6 +328,7 @@ impl Profiler {
         let Self { mut profile, predictor, options } = self;
         profile.kms = predictor.finish();
         profile.seconds.settle();
+        profile.kms_seconds.settle();
         profile.records = account.read;
         profile.bad_lines = account.bad;
         let lifetime = options.bucket_key_lifetime;
@@ -421,6 +426,7 @@ impl Profiler {
         let (bucket, key) = parts(arn);
         let object = object(bucket, key.unwrap_or_default());
         out.seen_for_bucket_key += u64::from(key.is_none());
+        self.profile.kms_seconds.record(call.time.second(), 1, 1);
         let share = Share { kms_seen: 1, ..Share::default() };
         let requester = role(&call.requester);
         self.profile.buckets.record(object.bucket, &share, || bucket.to_owned());

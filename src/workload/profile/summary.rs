@@ -42,7 +42,7 @@ pub fn summary(profile: &Profile) -> Value {
         "requesters": distinct(profile.requesters.distinct()),
         "popularity": popularity(profile),
         "reuse_interval_ms": quantiles(&profile.reuse_ms),
-        "kms_calls": kms(&profile.kms),
+        "kms_calls": kms(profile),
         "attribution": {
             "buckets": tally(&profile.buckets),
             "prefixes": tally(&profile.prefixes),
@@ -57,7 +57,9 @@ fn range(range: Range) -> Value {
     json!({ "low": range.low, "likely": range.likely, "high": range.high })
 }
 
-fn kms(kms: &KmsCalls) -> Value {
+fn kms(profile: &Profile) -> Value {
+    let kms: &KmsCalls = &profile.kms;
+    let (peak_at, peak) = kms_peak(profile);
     let mut predicted = range(kms.predicted());
     predicted["GenerateDataKey"] = range(kms.generate_data_key);
     predicted["Decrypt"] = range(kms.decrypt);
@@ -67,6 +69,8 @@ fn kms(kms: &KmsCalls) -> Value {
         "seen_total": kms.seen.values().sum::<u64>(),
         "seen_failed": kms.seen_failed,
         "seen_for_bucket_key": kms.seen_for_bucket_key,
+        "seen_peak_per_second": peak,
+        "seen_peak_at": peak_at.map(|second| instant(second * NANOS_PER_SECOND)),
         "not_by_s3": kms.not_by_s3,
         "predicted": predicted,
         "differences": {
@@ -76,6 +80,12 @@ fn kms(kms: &KmsCalls) -> Value {
         },
         "implied_by_mode": kms.implied.iter().map(|(mode, of)| (mode.clone(), range(*of))).collect::<serde_json::Map<_, _>>(),
     })
+}
+
+/// The second with the most KMS calls by S3, and how many.
+pub(super) fn kms_peak(profile: &Profile) -> (Option<u64>, u64) {
+    let most = profile.kms_seconds.counts().max_by_key(|(second, calls, _)| (*calls, std::cmp::Reverse(*second)));
+    most.map_or((None, 0), |(second, calls, _)| (Some(second), calls))
 }
 
 /// A time as text: a date when it is one, seconds when the log counts from its own start.

@@ -2,13 +2,16 @@
 
 use std::fmt::Write;
 
-use super::summary::{Rate, instant, zipf};
-use super::{KmsCalls, Profile, Range, Share, Tally};
+use super::summary::{Rate, instant, kms_peak, zipf};
+use super::{Profile, Range, Share, Tally};
+use crate::units::NANOS_PER_SECOND;
 
 /// Quotas of KMS's symmetric operations that Regions have, past and present. Source: docs/SOURCES.md, kms.
 const QUOTAS: [u64; 5] = [5_500, 10_000, 20_000, 50_000, 100_000];
 /// Names of each attribution that are shown.
 const SHOWN: usize = 5;
+/// Operations that are shown.
+const OPERATIONS: usize = 12;
 const BARS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
 
 /// The text of `profile`, for a terminal `width` cells wide.
@@ -30,8 +33,8 @@ fn sections(out: &mut String, profile: &Profile, width: usize) -> std::fmt::Resu
         writeln!(out, "From {} to {}.", instant(from), instant(until))?;
         load(out, profile, width)?;
     }
-    kms(out, &profile.kms)?;
-    if profile.requests() > 0 {
+    kms(out, profile)?;
+    if profile.requests() > 0 || !profile.kms.seen.is_empty() {
         writeln!(out, "\nWho causes it")?;
         for (title, tally) in [("bucket", &profile.buckets), ("prefix", &profile.prefixes), ("principal", &profile.principals)] {
             attribution(out, title, tally, width)?;
@@ -64,7 +67,8 @@ fn load(out: &mut String, profile: &Profile, width: usize) -> std::fmt::Result {
     writeln!(out, "\n{:<34} {:>13} {:>9} {:>11} {:>11}", "Operation", "requests", "failed", "out", "in")?;
     let mut operations: Vec<_> = profile.operations.iter().collect();
     operations.sort_by_key(|(name, operation)| (std::cmp::Reverse(operation.requests), *name));
-    for (name, operation) in operations {
+    let more = operations.len().saturating_sub(OPERATIONS);
+    for (name, operation) in operations.into_iter().take(OPERATIONS) {
         writeln!(
             out,
             "{:<34} {:>13} {:>9} {:>11} {:>11}",
@@ -74,6 +78,9 @@ fn load(out: &mut String, profile: &Profile, width: usize) -> std::fmt::Result {
             bytes(operation.bytes_out),
             bytes(operation.bytes_in),
         )?;
+    }
+    if more > 0 {
+        writeln!(out, "and {more} more")?;
     }
     let (sizes, objects) = (&profile.sizes, profile.objects.distinct());
     writeln!(out)?;
@@ -119,7 +126,8 @@ fn chart(out: &mut String, profile: &Profile, width: usize) -> std::fmt::Result 
     writeln!(out, "{}  ({} a bar)", heights.iter().map(bar).collect::<String>(), duration(per_bar * 1_000))
 }
 
-fn kms(out: &mut String, kms: &KmsCalls) -> std::fmt::Result {
+fn kms(out: &mut String, profile: &Profile) -> std::fmt::Result {
+    let kms = &profile.kms;
     if !kms.implied.is_empty() {
         writeln!(out, "\nKMS calls that these requests make, by mode")?;
         for (mode, range) in &kms.implied {
@@ -135,6 +143,9 @@ fn kms(out: &mut String, kms: &KmsCalls) -> std::fmt::Result {
     }
     let seen: u64 = kms.seen.values().sum();
     writeln!(out, "\nKMS calls by S3, seen: {}{}", grouped(seen), if seen > 0 { format!(" ({})", list(&kms.seen)) } else { String::new() })?;
+    if let (Some(second), peak) = kms_peak(profile) {
+        writeln!(out, "  {} in the busiest second, {}", grouped(peak), instant(second * NANOS_PER_SECOND))?;
+    }
     writeln!(out, "Predicted from the S3 requests alone: {}", spread(predicted))?;
     for (name, range) in [("GenerateDataKey", kms.generate_data_key), ("Decrypt", kms.decrypt)] {
         writeln!(out, "  {name:<20} {}", spread(range))?;

@@ -70,6 +70,8 @@ pub struct CloudTrail<R> {
     buffer: Vec<u8>,
     at: usize,
     ended: bool,
+    /// Why the input ended early.
+    failed: Option<std::io::Error>,
     /// Bytes that must lie ahead before a record is tried.
     reserve: usize,
     /// Whether a wrapper such as `{"Records":[` was opened: what stands between its records is passed over.
@@ -85,7 +87,7 @@ impl<R: BufRead> CloudTrail<R> {
     /// A reader of `input`.
     pub fn new(input: R) -> Self {
         let (buffer, reserve) = (Vec::new(), RESERVE);
-        Self { input, buffer, at: 0, ended: false, reserve, wrapped: false, passing: false, lines: 0, columns: 0 }
+        Self { input, buffer, at: 0, ended: false, failed: None, reserve, wrapped: false, passing: false, lines: 0, columns: 0 }
     }
 
     /// Goes to the next record, with room ahead to try it; `false` at the end.
@@ -94,13 +96,13 @@ impl<R: BufRead> CloudTrail<R> {
     /// What the input says. What was read before is good.
     pub fn ready(&mut self) -> Result<bool, std::io::Error> {
         if std::mem::take(&mut self.passing) {
-            self.skip_record()?;
+            self.skip_record();
         }
-        if !self.find()? {
-            return Ok(false);
+        if !self.find() {
+            return self.failed.take().map_or(Ok(false), Err);
         }
         while !self.ended && self.buffer.len() - self.at < self.reserve {
-            self.fill()?;
+            self.fill();
         }
         Ok(true)
     }
@@ -158,7 +160,7 @@ impl<R: BufRead> CloudTrail<R> {
     }
 
     /// Goes to the next byte that begins a record, or that has no place between records. `false` at the end.
-    fn find(&mut self) -> Result<bool, std::io::Error> {
+    fn find(&mut self) -> bool {
         loop {
             let between = |byte: &u8| {
                 byte.is_ascii_whitespace() || matches!(byte, b',' | b'[' | b']' | 0xEF | 0xBB | 0xBF)
@@ -168,16 +170,16 @@ impl<R: BufRead> CloudTrail<R> {
             let Some(skipped) = rest.iter().position(|byte| !closing(byte)) else {
                 self.at = self.buffer.len();
                 if self.ended {
-                    return Ok(false);
+                    return false;
                 }
-                self.fill()?;
+                self.fill();
                 continue;
             };
             self.at += skipped;
             if self.buffer[self.at] == b'{' {
                 // Room to see whether it is a wrapper.
                 if !self.ended && self.buffer.len() - self.at < WRAPPER {
-                    self.fill()?;
+                    self.fill();
                     continue;
                 }
                 if let Some(length) = wrapper(&self.buffer[self.at..]) {
@@ -185,10 +187,10 @@ impl<R: BufRead> CloudTrail<R> {
                     self.wrapped = true;
                     continue;
                 }
-                return Ok(true);
+                return true;
             }
             if !self.wrapped {
-                return Ok(true);
+                return true;
             }
             // Further members of the wrapper: over the text or the word.
             let rest = &self.buffer[self.at..];
@@ -198,7 +200,7 @@ impl<R: BufRead> CloudTrail<R> {
         }
     }
 
-    fn fill(&mut self) -> Result<(), std::io::Error> {
+    fn fill(&mut self) {
         let (line, column) = place(&self.buffer[..self.at], self.lines, self.columns);
         (self.lines, self.columns) = (line - 1, column - 1);
         self.buffer.drain(..self.at);
@@ -210,8 +212,8 @@ impl<R: BufRead> CloudTrail<R> {
                 Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
                 Err(error) => {
                     // What came before is still given out.
-                    self.ended = true;
-                    return Err(error);
+                    (self.ended, self.failed) = (true, Some(error));
+                    break;
                 }
             };
             if bytes.is_empty() {
@@ -222,7 +224,6 @@ impl<R: BufRead> CloudTrail<R> {
             self.buffer.extend_from_slice(bytes);
             self.input.consume(taken);
         }
-        Ok(())
     }
 
     fn bad(&self, field: &'static str, expected: String) -> BadLine {
@@ -233,25 +234,26 @@ impl<R: BufRead> CloudTrail<R> {
     }
 
     /// Over the rest of the line.
-    fn skip_line(&mut self) -> Result<(), std::io::Error> {
+    fn skip_line(&mut self) {
         loop {
             if let Some(end) = memchr(b'\n', &self.buffer[self.at..]) {
                 self.at += end + 1;
-                return Ok(());
+                return;
             }
             self.at = self.buffer.len();
             if self.ended {
-                return Ok(());
+                return;
             }
-            self.fill()?;
+            self.fill();
         }
     }
 
     /// Over a record that cannot be read: to its closing brace within a wrapper, else to the end of its line, since there
     /// a brace too few would take the next records with it.
-    fn skip_record(&mut self) -> Result<(), std::io::Error> {
+    fn skip_record(&mut self) {
         if !self.wrapped || self.buffer.get(self.at) != Some(&b'{') {
-            return self.skip_line();
+            self.skip_line();
+            return;
         }
         let (mut depth, mut quoted, mut escaped) = (0_u32, false, false);
         loop {
@@ -266,7 +268,7 @@ impl<R: BufRead> CloudTrail<R> {
                         depth -= 1;
                         if depth == 0 {
                             self.at = place + 1;
-                            return Ok(());
+                            return;
                         }
                     }
                     _ => {}
@@ -274,9 +276,9 @@ impl<R: BufRead> CloudTrail<R> {
             }
             self.at = self.buffer.len();
             if self.ended {
-                return Ok(());
+                return;
             }
-            self.fill()?;
+            self.fill();
         }
     }
 }
