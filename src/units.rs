@@ -3,11 +3,14 @@
 use std::fmt;
 use std::iter::Sum;
 use std::ops::{Add, Sub};
+use std::str::FromStr;
 use std::time::Duration;
 
+use jiff::{Span as CalendarSpan, SpanRelativeTo};
 use rand_core::SeedableRng;
 use rand_xoshiro::Xoshiro256PlusPlus;
 use rust_decimal::{Decimal, RoundingStrategy};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use sha2::{Digest, Sha256};
 
 /// Nanoseconds in a second.
@@ -151,6 +154,25 @@ impl From<Span> for Duration {
     }
 }
 
+/// A text that is no length of time.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is no length of time: expected one such as 250ms, 5s, 1h30m or 30d")]
+pub struct SpanError(String);
+
+impl FromStr for Span {
+    type Err = SpanError;
+
+    /// `5s`, `1h30m`, `1.5ms`, `30d`, `PT5S`; a day is 24 hours. Neither negative nor above 584 years.
+    fn from_str(text: &str) -> Result<Self, SpanError> {
+        let nanos = || {
+            let parsed: CalendarSpan = text.trim().parse().ok()?;
+            let length = parsed.to_duration(SpanRelativeTo::days_are_24_hours()).ok()?;
+            u64::try_from(length.as_nanos()).ok()
+        };
+        nanos().map(Self).ok_or_else(|| SpanError(text.chars().take(40).collect()))
+    }
+}
+
 impl fmt::Display for Span {
     /// The largest unit that leaves a whole part, at most three decimals: `1.5 s`, `250 ms`, `20 µs`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -172,6 +194,10 @@ impl fmt::Display for Span {
 }
 
 /// An amount in US dollars, exact in decimals; there is no way into it from a float. May be negative: a difference.
+///
+/// ```compile_fail,E0308
+/// s3seal::units::Usd::new(0.03);
+/// ```
 ///
 /// Holds up to 7.9 × 10²⁸ in units of its last digit; the arithmetic panics beyond, where a bill has refused long
 /// before (`cost::BillError`).
@@ -201,6 +227,22 @@ impl Usd {
     #[must_use]
     pub fn to_cents(self) -> Self {
         Self(self.0.round_dp_with_strategy(2, RoundingStrategy::MidpointAwayFromZero))
+    }
+
+    /// To `places` decimals, a half away from zero, without needless zeros.
+    #[must_use]
+    pub fn rounded(self, places: u32) -> Self {
+        Self(self.0.round_dp_with_strategy(places, RoundingStrategy::MidpointAwayFromZero).normalize())
+    }
+
+    /// Whole cents, rounded as by [`Self::to_cents`].
+    ///
+    /// # Panics
+    /// Beyond 2⁶³ cents: 9.2 × 10¹⁶ dollars.
+    pub fn cents(self) -> i64 {
+        let mut cents = self.to_cents().0;
+        cents.rescale(2);
+        i64::try_from(cents.mantissa()).expect("a bill refuses amounts beyond")
     }
 
     /// `self × factor`.
@@ -247,6 +289,31 @@ impl fmt::Display for Usd {
             amount.rescale(2);
         }
         f.pad(&amount.to_string())
+    }
+}
+
+impl Serialize for Usd {
+    /// As text, every digit: a JSON number is a float to most readers.
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Usd {
+    /// From text alone; a number is refused, for it may have been a float.
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Text;
+        impl de::Visitor<'_> for Text {
+            type Value = Usd;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("US dollars as text such as \"5.97\"")
+            }
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<Usd, E> {
+                let amount = Decimal::from_str_exact(text).map(Usd);
+                amount.map_err(|_| E::invalid_value(de::Unexpected::Str(text), &self))
+            }
+        }
+        deserializer.deserialize_str(Text)
     }
 }
 
@@ -306,6 +373,19 @@ mod tests {
         assert_eq!(shown(5), ("0.005".into(), "0.01".into()));
         assert_eq!(shown(-15), ("-0.015".into(), "-0.02".into()));
         assert_eq!(shown(1_500_000), ("1500.00".into(), "1500.00".into()));
+        let third = Usd::new(Decimal::new(1, 0) / Decimal::new(3, 0));
+        assert_eq!((third.rounded(6).to_string(), third.cents()), ("0.333333".into(), 33));
+        assert_eq!(Usd::new(Decimal::new(-5, 0)).cents(), -500);
+    }
+
+    #[test]
+    fn dollars_are_text_in_json_and_a_number_is_refused() {
+        let text = serde_json::to_string(&Usd::from_cents(-597)).unwrap();
+        assert_eq!(text, "\"-5.97\"");
+        assert_eq!(serde_json::from_str::<Usd>(&text).unwrap(), Usd::from_cents(-597));
+        for wrong in ["5.97", "\"5.97 USD\"", "\"\"", "null", "\"1e3\""] {
+            assert!(serde_json::from_str::<Usd>(wrong).is_err(), "{wrong}");
+        }
     }
 
     #[test]

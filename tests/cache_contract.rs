@@ -442,3 +442,55 @@ fn a_front_without_stripes_or_with_too_many_is_refused() {
         assert_eq!(error.to_string(), format!("stripes is {stripes}: expected 1 to 256"));
     }
 }
+
+/// A use as the audit was told of it: what it is filed under, bytes, when, and when its key was sent for.
+type Told = (Fingerprint, Option<u64>, u64, u64);
+
+/// A cache of the rules that it is given, and what its audit was told.
+fn heard<C>(make: impl Fn(CacheConfig) -> C) -> (C, std::sync::Arc<std::sync::Mutex<Vec<Told>>>) {
+    let told = std::sync::Arc::<std::sync::Mutex<Vec<Told>>>::default();
+    let audit = {
+        let told = std::sync::Arc::clone(&told);
+        s3seal::cache::Audit::new(move |used| {
+            let times = (used.at.as_nanos(), used.sent_at.as_nanos());
+            told.lock().unwrap().push((used.fingerprint.clone(), used.bytes, times.0, times.1));
+        })
+    };
+    (make(CacheConfig { audit: Some(audit), ..config(limits(100, 50, 10)) }), told)
+}
+
+both! {
+    fn the_audit_is_told_of_each_use_with_its_name_its_bytes_and_the_age_of_its_key(make) {
+        let (mut cache, told) = heard(make);
+        let mut ticket = lead(cache.try_use(&fingerprint(0), Some(1), at(3)));
+        cache.send(&mut ticket, at(5));
+        assert!(matches!(cache.try_use(&fingerprint(0), Some(2), at(6)), Lookup::Join { .. }));
+        cache.land(ticket, Ok(1), at(9));
+        assert!(told.lock().unwrap().is_empty(), "nobody has used a key yet");
+        assert!(is_hit(&cache.resume(&fingerprint(0), Some(1), at(10))));
+        assert!(is_hit(&cache.resume(&fingerprint(0), Some(2), at(11))));
+        assert!(is_hit(&cache.try_use(&fingerprint(0), Some(3), at(12))));
+        // A body of unknown length: its own key, told when it is handed over.
+        let mut own = lead(cache.try_use(&fingerprint(0), None, at(20)));
+        cache.send(&mut own, at(21));
+        assert!(matches!(cache.land(own, Ok(2), at(30)), Landed::Own(_)));
+        let expected = [(Some(1), 10, 5), (Some(2), 11, 5), (Some(3), 12, 5), (None, 30, 21)];
+        let expected = expected.map(|(bytes, at, sent)| (fingerprint(0), bytes, at, sent));
+        assert_eq!(*told.lock().unwrap(), expected);
+        // What is refused or fails is no use.
+        cache.disable(&key(0), at(40));
+        assert!(matches!(cache.try_use(&fingerprint(0), Some(1), at(41)), Lookup::Refused(Failure::Disabled)));
+        assert_eq!(told.lock().unwrap().len() as u64, cache.metrics().uses());
+    }
+}
+
+#[test]
+fn the_audit_hears_of_uses_without_a_cache_too() {
+    let (mut cache, told) = heard(off);
+    for now in [1, 2] {
+        let mut ticket = lead(cache.try_use(&fingerprint(0), Some(7), at(now)));
+        cache.send(&mut ticket, at(now));
+        assert!(matches!(cache.land(ticket, Ok(1), at(now + 5)), Landed::Own(1)));
+    }
+    assert_eq!(*told.lock().unwrap(), [(fingerprint(0), Some(7), 6, 1), (fingerprint(0), Some(7), 7, 2)]);
+}

@@ -3,179 +3,349 @@
 
 mod cache_world;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
 use std::sync::{Barrier, Mutex};
-use std::thread::{Scope, sleep, yield_now};
-use std::time::Duration;
+use std::thread::{panicking, yield_now};
 
 use cache_world::*;
 use rand_core::Rng;
-use s3seal::cache::{CacheConfig, End, Failure, FlightId, Landed, Lookup, Metrics, Shared, Ticket};
+use s3seal::cache::{Cache, CacheConfig, End, Failure, FlightId, Landed, Lookup, Metrics, Shared, Ticket};
 use s3seal::units::Seed;
 
-const CALLERS: usize = 10_000;
-const THREADS: usize = 4;
+const CALLERS: u64 = 10_000;
+const THREADS: u64 = 4;
+const KMS_THREADS: usize = 2;
+const STRIPES: usize = 4;
 
-/// Says what KMS answers to the call of this number, while the fetch is on its way.
-type Answer = dyn Fn(u64, &Shared<u64>) -> Result<u64, Failure> + Sync;
+/// How threads come to a cache: `Shared` takes them all at once, the others one at a time.
+trait Door: Sync {
+    type Cache: Cache<Material = u64>;
+    fn enter<R>(&self, work: impl FnOnce(&mut Self::Cache) -> R) -> R;
+}
+
+impl Door for Shared<u64> {
+    type Cache = Self;
+    fn enter<R>(&self, work: impl FnOnce(&mut Self) -> R) -> R {
+        work(&mut self.clone())
+    }
+}
+
+impl<C: Cache<Material = u64> + Send> Door for Mutex<C> {
+    type Cache = C;
+    fn enter<R>(&self, work: impl FnOnce(&mut C) -> R) -> R {
+        work(&mut self.lock().unwrap())
+    }
+}
+
+/// What happens while the first call is on its way, before any reply.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Happens {
+    Nothing,
+    Failure,
+    Invalidate,
+    Disable,
+}
+
+/// How it goes: when KMS begins to reply, and how many of 1,000 waiters give up.
+#[derive(Clone, Copy, Debug)]
+struct Course {
+    happens: Happens,
+    /// Callers that have asked before KMS replies: all, or half of them, and the rest while it does.
+    asked_before: u64,
+    cancelled_per_mille: u64,
+}
 
 /// What became of the callers.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Default)]
 struct Tally {
-    calls: u64,
-    served: u64,
-    failed: u64,
-    cancelled: u64,
+    /// Askings that were told to fetch.
+    leads: AtomicU64,
+    calls: AtomicU64,
+    served: AtomicU64,
+    failed: AtomicU64,
+    cancelled: AtomicU64,
+    /// Keys that came for a caller of their own who had given up.
+    unclaimed: AtomicU64,
 }
 
-/// Callers on threads, parked by flight; each fetch runs on a thread of its own.
-struct Stampede<'a> {
-    cache: Shared<u64>,
-    kms: &'a Answer,
-    parked: Mutex<BTreeMap<FlightId, Vec<usize>>>,
-    cancelled: Vec<AtomicBool>,
-    counts: [AtomicU64; 4],
+fn add(count: &AtomicU64) {
+    count.fetch_add(1, SeqCst);
 }
 
-impl Stampede<'_> {
-    fn count(&self, which: usize) -> u64 {
-        self.counts[which].fetch_add(1, SeqCst)
+/// Who waits for which flight, and who has given up.
+#[derive(Debug, Default)]
+struct Parked {
+    by_flight: BTreeMap<FlightId, BTreeSet<u64>>,
+    flight_of: BTreeMap<u64, FlightId>,
+    gone: BTreeSet<u64>,
+}
+
+/// Callers on threads, parked by flight; KMS on threads of its own.
+struct Stampede<'a, D> {
+    door: &'a D,
+    course: Course,
+    parked: Mutex<Parked>,
+    kms: Mutex<VecDeque<Ticket>>,
+    asked: AtomicU64,
+    replies: AtomicU64,
+    happened: AtomicBool,
+    /// A thread has panicked: nobody waits for it.
+    broken: AtomicBool,
+    tally: Tally,
+}
+
+/// Tells the other threads of a panic, so that a test that fails ends.
+struct Alarm<'a>(&'a AtomicBool);
+
+impl Drop for Alarm<'_> {
+    fn drop(&mut self) {
+        if panicking() {
+            self.0.store(true, SeqCst);
+        }
+    }
+}
+
+impl<D: Door> Stampede<'_, D> {
+    fn ask(&self, caller: u64) {
+        let lookup = self.door.enter(|cache| cache.try_use(&fingerprint(0), Some(1), at(0)));
+        self.answer(caller, lookup);
+        add(&self.asked);
     }
 
-    fn ask<'scope>(&'scope self, scope: &'scope Scope<'scope, '_>, caller: usize, resumed: bool) {
-        if self.cancelled[caller].load(SeqCst) {
-            self.count(3);
-            return;
+    fn wake(&self, caller: u64) {
+        if self.parked.lock().unwrap().gone.contains(&caller) {
+            return add(&self.tally.cancelled);
         }
-        let (name, now) = (&fingerprint(0), at(0));
-        let lookup = if resumed {
-            self.cache.resume(name, Some(1), now)
-        } else {
-            self.cache.try_use(name, Some(1), now)
-        };
+        let lookup = self.door.enter(|cache| cache.resume(&fingerprint(0), Some(1), at(0)));
+        self.answer(caller, lookup);
+    }
+
+    fn answer(&self, caller: u64, lookup: Lookup<<D::Cache as Cache>::Key>) {
         match lookup {
-            Lookup::Hit { .. } => drop(self.count(1)),
-            Lookup::Refused(_) => drop(self.count(2)),
-            Lookup::Lead { ticket, .. } => {
-                self.parked.lock().unwrap().entry(ticket.flight()).or_default().push(caller);
-                scope.spawn(move || self.fetch(scope, ticket));
+            Lookup::Hit { .. } => add(&self.tally.served),
+            Lookup::Refused(_) => add(&self.tally.failed),
+            Lookup::Lead { mut ticket, .. } => {
+                add(&self.tally.leads);
+                self.park(caller, ticket.flight());
+                self.door.enter(|cache| cache.send(&mut ticket, at(0)));
+                add(&self.tally.calls);
+                self.kms.lock().unwrap().push_back(ticket);
             }
             Lookup::Join { flight, .. } => {
-                self.parked.lock().unwrap().entry(flight).or_default().push(caller);
-                if !self.cache.is_flying(name, flight) {
-                    let late = self.parked.lock().unwrap().remove(&flight).unwrap_or_default();
-                    for caller in late {
-                        self.ask(scope, caller, true);
-                    }
+                self.park(caller, flight);
+                if !self.door.enter(|cache| cache.is_flying(&fingerprint(0), flight)) {
+                    self.unpark(flight).into_iter().for_each(|caller| self.wake(caller));
                 }
             }
             Lookup::Pace { .. } => panic!("nothing paces here"),
         }
     }
 
-    fn fetch<'scope>(&'scope self, scope: &'scope Scope<'scope, '_>, mut ticket: Ticket) {
-        self.cache.send(&mut ticket, at(0));
-        let call = self.count(0);
-        sleep(Duration::from_millis(2));
-        let result = (self.kms)(call, &self.cache);
+    fn park(&self, caller: u64, flight: FlightId) {
+        let mut parked = self.parked.lock().unwrap();
+        if parked.gone.contains(&caller) {
+            return add(&self.tally.cancelled);
+        }
+        parked.by_flight.entry(flight).or_default().insert(caller);
+        parked.flight_of.insert(caller, flight);
+    }
+
+    fn unpark(&self, flight: FlightId) -> BTreeSet<u64> {
+        let mut parked = self.parked.lock().unwrap();
+        let callers = parked.by_flight.remove(&flight).unwrap_or_default();
+        for caller in &callers {
+            parked.flight_of.remove(caller);
+        }
+        callers
+    }
+
+    /// The caller gives up, wherever it is.
+    fn cancel(&self, caller: u64) {
+        let mut parked = self.parked.lock().unwrap();
+        parked.gone.insert(caller);
+        if let Some(flight) = parked.flight_of.remove(&caller) {
+            parked.by_flight.get_mut(&flight).unwrap().remove(&caller);
+            add(&self.tally.cancelled);
+        }
+    }
+
+    fn done(&self) -> u64 {
+        [&self.tally.served, &self.tally.failed, &self.tally.cancelled]
+            .map(|count| count.load(SeqCst))
+            .iter()
+            .sum()
+    }
+
+    fn serve(&self) {
+        let _alarm = Alarm(&self.broken);
+        while !self.broken.load(SeqCst) {
+            let ready = self.asked.load(SeqCst) >= self.course.asked_before;
+            let ticket = if ready { self.kms.lock().unwrap().pop_front() } else { None };
+            match ticket {
+                Some(ticket) => self.reply(ticket),
+                None if self.done() == CALLERS && self.kms.lock().unwrap().is_empty() => return,
+                None => yield_now(),
+            }
+        }
+    }
+
+    fn reply(&self, ticket: Ticket) {
+        let reply = self.replies.fetch_add(1, SeqCst);
+        assert!(reply < 4 * CALLERS, "callers fetch in a circle");
+        if reply == 0 {
+            match self.course.happens {
+                Happens::Nothing | Happens::Failure => {}
+                Happens::Invalidate => self.door.enter(|cache| cache.invalidate(&key(0), at(0))),
+                Happens::Disable => self.door.enter(|cache| cache.disable(&key(0), at(0))),
+            }
+            self.happened.store(true, SeqCst);
+        }
+        while !self.happened.load(SeqCst) && !self.broken.load(SeqCst) {
+            yield_now();
+        }
+        let result =
+            if self.course.happens == Happens::Failure { Err(Failure::Transient) } else { Ok(reply) };
         let flight = ticket.flight();
-        let landed = self.cache.land(ticket, result, at(0));
-        let waiting = self.parked.lock().unwrap().remove(&flight).unwrap_or_default();
+        let landed = self.door.enter(|cache| cache.land(ticket, result, at(0)));
+        let waiting = self.unpark(flight);
+        if waiting.is_empty() && matches!(landed, Landed::Own(_)) {
+            add(&self.tally.unclaimed);
+        }
         for caller in waiting {
             match &landed {
-                Landed::Kept | Landed::Dropped => self.ask(scope, caller, true),
-                Landed::Failed(_) => drop(self.count(2)),
-                Landed::Own(_) => panic!("nobody asked for an own key"),
+                Landed::Kept | Landed::Dropped => self.wake(caller),
+                Landed::Failed(_) => add(&self.tally.failed),
+                Landed::Own(_) => add(&self.tally.served),
             }
         }
     }
 }
 
-/// 10,000 callers on one cold key; `cancel` in 1,000 of them give up at a random point.
-fn stampede(cancel: u64, kms: &Answer) -> (Tally, Metrics) {
+/// What became of 10,000 callers of one cold key.
+struct Outcome {
+    leads: u64,
+    calls: u64,
+    served: u64,
+    failed: u64,
+    metrics: Metrics,
+}
+
+/// 10,000 callers on one cold key, of whom some give up at random points once they have asked.
+fn stampede(door: &impl Door, course: Course) -> Outcome {
     let run = Stampede {
-        cache: shared(CacheConfig::new(limits(100, u64::MAX, u64::MAX))),
-        kms,
+        door,
+        course,
         parked: Mutex::default(),
-        cancelled: (0..CALLERS).map(|_| AtomicBool::new(false)).collect(),
-        counts: Default::default(),
+        kms: Mutex::default(),
+        asked: AtomicU64::new(0),
+        replies: AtomicU64::new(0),
+        happened: AtomicBool::new(false),
+        broken: AtomicBool::new(false),
+        tally: Tally::default(),
     };
-    let barrier = Barrier::new(THREADS + 1);
+    let barrier = Barrier::new(usize::try_from(THREADS).unwrap() + 1);
     std::thread::scope(|scope| {
+        let (run, barrier) = (&run, &barrier);
         for thread in 0..THREADS {
-            let (run, barrier) = (&run, &barrier);
             scope.spawn(move || {
+                let _alarm = Alarm(&run.broken);
                 barrier.wait();
-                (thread..CALLERS).step_by(THREADS).for_each(|caller| run.ask(scope, caller, false));
+                (thread..CALLERS)
+                    .step_by(usize::try_from(THREADS).unwrap())
+                    .for_each(|caller| run.ask(caller));
             });
         }
-        // Cancels before they ask, while they wait, or too late: whichever it happens to be.
-        let (run, barrier) = (&run, &barrier);
+        for _ in 0..KMS_THREADS {
+            scope.spawn(|| run.serve());
+        }
+        // Before they park, while they wait, as they are woken, or too late: whichever it happens to be.
         scope.spawn(move || {
             let mut random = Seed(1).stream("test/cancel", 0);
             barrier.wait();
-            for caller in (0..CALLERS).rev() {
-                if random.next_u64() % 1_000 < cancel {
-                    run.cancelled[caller].store(true, SeqCst);
+            for _ in 0..CALLERS {
+                let (caller, draw) = (random.next_u64() % CALLERS, random.next_u64());
+                if draw % 1_000 < course.cancelled_per_mille {
+                    run.cancel(caller);
+                }
+                if draw % 64 == 0 {
+                    yield_now();
                 }
             }
         });
     });
-    let [calls, served, failed, cancelled] = run.counts.map(AtomicU64::into_inner);
-    assert!(run.parked.into_inner().unwrap().is_empty(), "nobody is stranded");
-    assert_eq!(served + failed + cancelled, CALLERS as u64);
-    let metrics = run.cache.metrics();
-    assert_eq!((metrics.calls, metrics.uses()), (calls, served), "the cache counts what the callers count");
-    (Tally { calls, served, failed, cancelled }, metrics)
+    let Parked { by_flight, .. } = run.parked.into_inner().unwrap();
+    assert!(by_flight.values().all(BTreeSet::is_empty), "nobody is stranded");
+    let Tally { leads, calls, served, failed, cancelled, unclaimed } = run.tally;
+    let [leads, calls, served, failed, cancelled, unclaimed] =
+        [leads, calls, served, failed, cancelled, unclaimed].map(AtomicU64::into_inner);
+    assert_eq!(served + failed + cancelled, CALLERS, "everybody is accounted for");
+    assert!(course.cancelled_per_mille > 0 || cancelled == 0);
+    let metrics = door.enter(|cache| cache.metrics());
+    let counted = (metrics.calls, metrics.uses());
+    assert_eq!(counted, (calls, served + unclaimed), "the cache counts what the callers and KMS count");
+    Outcome { leads, calls, served, failed, metrics }
 }
 
-#[test]
-fn ten_thousand_callers_on_a_cold_key_make_one_call() {
-    let (tally, metrics) = stampede(0, &|_, _| Ok(1));
-    assert_eq!(tally, Tally { calls: 1, served: CALLERS as u64, failed: 0, cancelled: 0 });
-    assert_eq!(metrics.calls_avoided(), CALLERS as u64 - 1);
-}
-
-#[test]
-fn waiters_that_are_cancelled_strand_nobody_and_cost_no_call() {
-    for cancel in [10, 500, 1_000] {
-        let (tally, _) = stampede(cancel, &|_, _| Ok(1));
-        assert!(tally.calls <= 1, "one call, or none when all gave up before they asked");
-        assert_eq!(tally.failed, 0);
+/// One stampede on each variant, for every course in which this happens: all callers before the first reply or half of
+/// them, and none, some or very many who give up.
+fn on_every_variant(happens: Happens, check: impl Fn(&str, Course, &Outcome)) {
+    for asked_before in [CALLERS, CALLERS / 2] {
+        for cancelled_per_mille in [0, 10, 500, 1_000] {
+            let course = Course { happens, asked_before, cancelled_per_mille };
+            let config = || CacheConfig::new(limits(100, u64::MAX, u64::MAX));
+            check("off", course, &stampede(&Mutex::new(off(config())), course));
+            check("local", course, &stampede(&Mutex::new(local(config())), course));
+            check("shared", course, &stampede(&shared(config()), course));
+        }
     }
+}
+
+#[test]
+fn ten_thousand_callers_make_one_call_in_local_and_shared_and_all_in_off_whoever_gives_up() {
+    on_every_variant(Happens::Nothing, |variant, course, end| {
+        let calls = if variant == "off" { CALLERS } else { 1 };
+        assert_eq!((end.calls, end.failed), (calls, 0), "{variant} {course:?}");
+        if course.cancelled_per_mille == 0 {
+            assert_eq!((end.served, end.metrics.calls_avoided()), (CALLERS, CALLERS - calls), "{variant}");
+        }
+    });
 }
 
 #[test]
 fn a_failing_fetch_fails_its_waiters_and_is_not_repeated_by_them() {
-    for cancel in [0, 100] {
-        let (tally, _) = stampede(cancel, &|_, _| Err(Failure::Transient));
-        assert_eq!((tally.calls, tally.served), (1, 0));
-    }
+    on_every_variant(Happens::Failure, |variant, course, end| {
+        let calls = if variant == "off" { CALLERS } else { 1 };
+        assert_eq!((end.calls, end.served), (calls, 0), "{variant} {course:?}");
+    });
 }
 
 #[test]
-fn invalidate_during_the_flight_makes_the_waiters_fetch_once_more() {
-    for cancel in [0, 100] {
-        let (tally, metrics) = stampede(cancel, &|call, cache| {
-            if call == 0 {
-                cache.invalidate(&key(0), at(0));
-            }
-            Ok(call)
-        });
-        assert_eq!((tally.calls, tally.failed, metrics.dropped), (2, 0, 1));
-    }
+fn invalidate_during_the_flight_makes_those_who_wait_fetch_once_more() {
+    on_every_variant(Happens::Invalidate, |variant, course, end| {
+        assert_eq!((end.calls, end.failed), (end.leads, 0), "{variant} {course:?}");
+        match (variant, course.asked_before, course.cancelled_per_mille) {
+            // All were on their way, and each fetches anew.
+            ("off", CALLERS, 0) => assert_eq!((end.calls, end.metrics.dropped), (2 * CALLERS, CALLERS)),
+            ("off", ..) => assert!((CALLERS..=2 * CALLERS).contains(&end.calls) && end.metrics.dropped > 0),
+            // Whoever is left fetches once for all; nobody may be left.
+            (_, _, 1_000) => assert!((1..=2).contains(&end.calls), "{variant} {course:?}"),
+            _ => assert_eq!((end.calls, end.metrics.dropped), (2, 1), "{variant} {course:?}"),
+        }
+    });
 }
 
 #[test]
 fn disable_during_the_flight_fails_everyone() {
-    for cancel in [0, 100] {
-        let (tally, _) = stampede(cancel, &|_, cache| {
-            cache.disable(&key(0), at(0));
-            Ok(1)
-        });
-        assert_eq!((tally.calls, tally.served), (1, 0));
-    }
+    on_every_variant(Happens::Disable, |variant, course, end| {
+        assert_eq!((end.calls, end.served), (end.leads, 0), "{variant} {course:?}");
+        match (variant, course.asked_before) {
+            ("off", CALLERS) => assert_eq!(end.calls, CALLERS, "{course:?}"),
+            // Those who ask afterwards are refused without a call.
+            ("off", _) => assert!((CALLERS / 2..=CALLERS).contains(&end.calls), "{course:?}"),
+            _ => assert_eq!(end.calls, 1, "{variant} {course:?}"),
+        }
+    });
 }
 
 #[test]
@@ -190,14 +360,11 @@ fn in_one_thread_ten_thousand_requests_at_once_make_one_call_in_local_and_shared
             world.ask_at(0, Request { fingerprint: fingerprint(0), bytes: 1 });
         }
         world.run();
-        assert_eq!(world.uses.len(), CALLERS);
+        assert_eq!(world.uses.len() as u64, CALLERS);
         world.kms.calls
     }
     let config = || CacheConfig::new(limits(1_000, u64::MAX, u64::MAX));
-    assert_eq!(
-        (calls(local(config())), calls(shared(config())), calls(off(config()))),
-        (1, 1, CALLERS as u64)
-    );
+    assert_eq!((calls(local(config())), calls(shared(config())), calls(off(config()))), (1, 1, CALLERS));
 }
 
 /// Uses and bytes of each material, and the generation that it was fetched under at the latest.
@@ -219,7 +386,7 @@ fn limits_hold_exactly_and_no_invalidated_key_is_handed_out_under_contention() {
 fn contend(max_uses: u64, max_bytes: u64, invalidations: u64) {
     const USES: u64 = 20_000;
     let limits = limits(100, max_uses, max_bytes);
-    let cache = Shared::<Counted>::new(rules(limits), s3seal::cache::Generations::new(), THREADS).unwrap();
+    let cache = Shared::<Counted>::new(rules(limits), s3seal::cache::Generations::new(), STRIPES).unwrap();
     let (begun, done, calls) = (AtomicU64::new(0), AtomicU64::new(0), AtomicU64::new(0));
     let use_once = |bytes: u64| {
         let mut first = true;
@@ -257,8 +424,8 @@ fn contend(max_uses: u64, max_bytes: u64, invalidations: u64) {
         for thread in 0..THREADS {
             let use_once = &use_once;
             scope.spawn(move || {
-                let mut random = Seed(2).stream("test/bytes", thread as u64);
-                (0..USES / THREADS as u64).for_each(|_| use_once(random.next_u64() % 4));
+                let mut random = Seed(2).stream("test/bytes", thread);
+                (0..USES / THREADS).for_each(|_| use_once(random.next_u64() % 4));
             });
         }
         scope.spawn(|| {
@@ -273,9 +440,9 @@ fn contend(max_uses: u64, max_bytes: u64, invalidations: u64) {
     let metrics = cache.metrics();
     assert_eq!((metrics.uses(), metrics.calls), (USES, calls.load(SeqCst)));
     // Keys that ended by uses were used up but for what the other stripes had leased.
-    let lease = u64::from(limits.lease(THREADS).uses());
+    let lease = u64::from(limits.lease(STRIPES).uses());
     if invalidations == 0 && max_bytes == u64::MAX {
-        let fewest = max_uses - (lease - 1) * THREADS as u64;
+        let fewest = max_uses - (lease - 1) * THREADS;
         assert!(metrics.ended(End::Uses) * fewest <= USES);
         assert!(calls.load(SeqCst) <= USES.div_ceil(fewest), "{metrics:?}");
     }

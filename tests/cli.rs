@@ -155,3 +155,137 @@ fn a_file_may_be_replaced_by_itself() {
     assert!(run(folder.path(), &["open", "-k", "key", "plain", "-o", "plain", "--force"]).status.success());
     assert!(fs::read(folder.path().join("plain")).unwrap() == plain);
 }
+
+/// A report as JSON, from `sim` with these arguments.
+fn simulated(folder: &Path, arguments: &[&str]) -> s3seal::report::Report {
+    let ended = s3seal(folder).args(["sim", "--format", "json"]).args(arguments).output().unwrap();
+    assert!(ended.status.success(), "{}", String::from_utf8_lossy(&ended.stderr));
+    s3seal::report::Report::from_json(&String::from_utf8(ended.stdout).unwrap()).unwrap()
+}
+
+#[test]
+fn an_interval_log_reads_back_with_the_tools_of_its_format_and_agrees_with_the_report() {
+    use hdrhistogram::serialization::Deserializer;
+    use hdrhistogram::serialization::interval_log::{IntervalLogIterator, LogEntry};
+    let folder = tempfile::tempdir().unwrap();
+    let arguments = ["--rate", "200", "--duration", "2s", "--quota", "100,1000", "--modes", "sse-s3,sse-kms"];
+    let report = simulated(folder.path(), &[&arguments[..], &["--hdr", "runs.hdr"]].concat());
+    let log = fs::read(folder.path().join("runs.hdr")).unwrap();
+    let mut seen = std::collections::BTreeMap::new();
+    for entry in IntervalLogIterator::new(&log) {
+        let LogEntry::Interval(interval) = entry.expect("the format's own reader reads it") else { continue };
+        let tag = interval.tag().expect("every interval has one").as_str().to_owned();
+        assert_eq!(interval.duration(), std::time::Duration::from_secs(2), "{tag}");
+        let bytes =
+            base64::Engine::decode(&base64::engine::general_purpose::STANDARD, interval.encoded_histogram());
+        let histogram: hdrhistogram::Histogram<u64> =
+            Deserializer::new().deserialize(&mut &bytes.unwrap()[..]).unwrap();
+        assert!(seen.insert(tag.clone(), histogram).is_none(), "{tag} is there once");
+    }
+    let labels = ["sse-s3", "sse-kms-simulated-100", "sse-kms-simulated-1000"];
+    assert_eq!(report.runs.len(), labels.len());
+    for (run, label) in report.runs.iter().zip(labels) {
+        for operation in &run.operations {
+            let histogram = &seen[&format!("{label}/{}/response", operation.operation)];
+            assert_eq!(histogram.len(), operation.response_time_ns.count, "{label}");
+            let p99 = operation.response_time_ns.p99;
+            // Both keep three digits; the report never goes beyond the maximum.
+            assert!(histogram.value_at_quantile(0.99).abs_diff(p99) <= p99 / 500, "{label}");
+        }
+    }
+    assert!(seen.contains_key("sse-kms-simulated-100/GetObject/response-of-successes"));
+    assert!(seen.contains_key("sse-kms-simulated-100/GetObject/kms-wait"));
+}
+
+#[test]
+fn a_number_of_requests_ends_a_run_as_a_time_does() {
+    let folder = tempfile::tempdir().unwrap();
+    let report = simulated(
+        folder.path(),
+        &["--rate", "100", "--operations", "77", "--warm-up", "1s", "--modes", "sse-s3"],
+    );
+    assert_eq!(report.runs[0].offered, 77);
+    assert!(report.scenario.contains("operations = 77") && !report.scenario.contains("\nduration"));
+}
+
+#[test]
+fn the_highest_rate_is_a_fixed_point_it_holds_and_one_step_further_does_not() {
+    use s3seal::report::Verdict;
+    let folder = tempfile::tempdir().unwrap();
+    let common = ["--duration", "2s", "--warm-up", "0s", "--quota", "200"];
+    let search = ["--rate", "300", "--modes", "sse-s3,sse-kms", "--find-max", "p99<100ms,failed<0.1%"];
+    let report = simulated(folder.path(), &[&common[..], &search].concat());
+    let verdicts: Vec<_> = report.searches.iter().map(|search| search.verdict).collect();
+    assert_eq!(verdicts, [Verdict::Unlimited, Verdict::Found]);
+    let found = &report.searches[1];
+    let (highest, exceeded) = (found.highest_per_s.unwrap(), found.exceeded_per_s.unwrap());
+    assert!(highest < exceeded && exceeded <= highest * 1.011, "{highest} to {exceeded}");
+    let objectives: s3seal::report::Objectives = found.objectives.parse().unwrap();
+    let at = |rate: f64| {
+        let rate = rate.to_string();
+        let one = ["--rate", rate.as_str(), "--modes", "sse-kms"];
+        simulated(folder.path(), &[&common[..], &one].concat()).runs.remove(0)
+    };
+    // A run at the answer keeps the objectives and is the one that stands in the report; one step beyond does not.
+    assert_eq!(at(highest), report.runs[1]);
+    assert!(objectives.missed(&at(highest)).is_empty());
+    assert!(!objectives.missed(&at(exceeded)).is_empty() && !found.missed.is_empty());
+}
+
+#[test]
+fn roles_that_may_not_use_the_keys_end_denied_whatever_is_cached() {
+    let folder = tempfile::tempdir().unwrap();
+    let report = simulated(
+        folder.path(),
+        &["--rate", "200", "--duration", "2s", "--set", "principals.roles=4", "--set", "kms.denied_roles=1"],
+    );
+    for run in &report.runs {
+        let uses_kms = run.quota_per_s.is_some();
+        assert_eq!(run.endings.denied > 0, uses_kms, "{}", run.mode);
+        // A fourth of the requests; six deviations of a binomial of 400.
+        assert!(!uses_kms || run.endings.denied.abs_diff(run.offered / 4) < 55, "{}", run.mode);
+        assert_eq!(run.endings.denied, run.failed, "{}", run.mode);
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_full_disk_is_said_of_a_report_and_no_file_gets_its_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let small = ["sim", "--rate", "50", "--duration", "500ms", "--warm-up", "0s"];
+    let ended = |more: &[&str]| {
+        let output = s3seal(folder.path()).args(small).args(more).output().unwrap();
+        (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    let full = |name: &str| format!("s3seal: cannot write {name}: No space left on device (os error 28)\n");
+    assert_eq!(ended(&["--output", "/dev/full"]), (Some(1), full("/dev/full")));
+    assert_eq!(ended(&["--output", "report.txt", "--hdr", "/dev/full"]), (Some(1), full("/dev/full")));
+    let stdout = fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let output = s3seal(folder.path()).args(small).stdout(stdout).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(names(folder.path()), Vec::<String>::new(), "no report, whole or half");
+    assert_eq!(
+        ended(&["--output", "/dev/null"]),
+        (Some(0), String::new()),
+        "a device is written to, not replaced"
+    );
+    // A folder that is a file, and one that is not there.
+    fs::write(folder.path().join("file"), "").unwrap();
+    let (code, said) = ended(&["--output", "file/report.txt"]);
+    assert!(code == Some(1) && said.contains("no file can be made in file"), "{said}");
+}
+
+#[test]
+fn the_version_names_the_commit_that_a_report_names() {
+    let folder = tempfile::tempdir().unwrap();
+    let said = String::from_utf8(run(folder.path(), &["--version"]).stdout).unwrap();
+    let commit = simulated(folder.path(), &["--rate", "10", "--duration", "100ms"]).commit;
+    let hexadecimal = commit.chars().all(|c| c.is_ascii_hexdigit());
+    assert!(hexadecimal && (commit.is_empty() || commit.len() == 40), "{commit}");
+    let version = env!("CARGO_PKG_VERSION");
+    let expected = match commit.get(..12) {
+        Some(short) => format!("s3seal {version} ({short})\n"),
+        None => format!("s3seal {version}\n"),
+    };
+    assert_eq!(said, expected);
+}

@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use rust_decimal::Decimal;
 use s3seal::cost::{Bill, PriceBook, Terms, UsageFile};
+use s3seal::report::{Pricing, Report};
 use s3seal::units::Usd;
 
 const USAGE: &str = "tests/cli/cost.in/usage.toml";
@@ -62,6 +63,51 @@ fn prices_that_were_printed_can_be_read_again_and_make_the_same_bill() {
         PriceBook::embedded().rows().count(),
         stdout(&["prices", "--format", "csv"]).lines().count() - 1
     );
+}
+
+/// A run in virtual time, its report's costs, the command line's bill of that report, and the library's of its usage.
+#[test]
+fn a_report_the_command_line_and_the_library_make_one_bill_of_a_run() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("report.json");
+    let path = path.to_str().unwrap();
+    let sim = ["sim", "--rate", "200", "--duration", "2s", "--warm-up", "0s", "--quota", "100,5500"];
+    let mut command = Command::new(env!("CARGO_BIN_EXE_s3seal"));
+    let made = command.args(sim).args(["--format", "json", "--output", path]).output().unwrap();
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    let report = Report::from_json(&std::fs::read_to_string(path).unwrap()).unwrap();
+    let json = |more: &[&str]| -> serde_json::Value {
+        let arguments = [&["--from-report", path, "--format", "json"], more].concat();
+        serde_json::from_str(&stdout(&arguments)).unwrap()
+    };
+    let all = json(&["--all-runs"]);
+    assert_eq!(all["bills"].as_array().unwrap().len(), report.runs.len());
+    let pricing = Pricing {
+        book: PriceBook::embedded(),
+        terms: Terms::default(),
+        region: "us-east-1".parse().unwrap(),
+        month: PriceBook::month(),
+        kms_keys: 1,
+        rotations: 0,
+    };
+    for (run, ours) in report.runs.iter().zip(all["bills"].as_array().unwrap()) {
+        let usage = run.usage(&pricing).unwrap().unwrap();
+        let bill = Bill::new(&usage, &pricing.book, pricing.terms).unwrap();
+        let cost = run.cost.as_ref().unwrap();
+        assert_eq!(cost.lines, bill.charges());
+        assert_eq!(ours["lines"], serde_json::to_value(&cost.lines).unwrap());
+        assert_eq!(ours["total"], serde_json::to_value(cost.total).unwrap());
+        assert_eq!((cost.total, cost.encryption_adds), (bill.total(), bill.encryption()));
+    }
+    // Of each mode the first run; another month, Region and number of keys; a gate.
+    assert_eq!(json(&[])["bills"].as_array().unwrap().len(), 6);
+    let other = json(&["--month", "2026-02", "--region", "eu-west-1", "--keys", "3", "--mode", "sse-kms"]);
+    assert_eq!((&other["hours"], &other["region"]), (&672.into(), &"eu-west-1".into()));
+    assert_eq!(other["bills"][0]["lines"][0]["amount"], "3.00");
+    let code = |more: &[&str]| cost(&[&["--from-report", path], more].concat()).status.code();
+    assert_eq!(code(&["--mode", "sse-kms", "--fail-if", "month>1USD"]), Some(3));
+    assert_eq!(code(&["--put", "1M"]), Some(2));
+    assert_eq!(cost(&["--from-report", USAGE]).status.code(), Some(1));
 }
 
 #[test]

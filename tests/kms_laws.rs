@@ -274,7 +274,7 @@ proptest! {
                 prop_assert_eq!(pool.admit(1, now).is_ok(), naive.admit(1, store, at));
                 continue;
             }
-            let pass = pool.admit_with(weight, &other, 1, now).is_ok();
+            let pass = Pool::admit_all([(&pool, weight), (&other, 1)], now).is_ok();
             // Naively: ask both, then charge both.
             let both = naive.fits(weight, store, at).is_some() && naive_other.fits(1, account, at).is_some();
             prop_assert_eq!(pass, both);
@@ -332,7 +332,7 @@ fn racing_threads_never_exceed_the_quota_and_use_all_of_it() {
 #[test]
 fn racing_threads_that_need_two_pools_never_exceed_either() {
     let (store, account) = (window(5_000), window(3_000));
-    let admitted = race(5_000, || store.admit_with(1, &account, 1, Timestamp::ZERO).is_ok());
+    let admitted = race(5_000, || Pool::admit_all([(&store, 1), (&account, 1)], Timestamp::ZERO).is_ok());
     assert_eq!(admitted, 3_000);
     let left = (0..9_000).filter(|_| store.admit(1, Timestamp::ZERO).is_ok()).count();
     assert!(admitted + left <= 5_000);

@@ -1,94 +1,17 @@
 //! KMS as a whole: published quota examples, the lives of keys with real cryptography, faults, replay, bad input.
 #![expect(clippy::disallowed_methods, reason = "racing callers are threads")]
 
-use jiff::civil::{Date, date};
-use s3seal::envelope::{DataKey, EncryptionContext, KeyArn, WrappedKey};
+mod kms_house;
+
+use jiff::civil::date;
+use kms_house::*;
+use s3seal::envelope::KeyArn;
 use s3seal::kms::{
-    Answer, BlobHeader, Call, Change, Connection, Fault, Granted, Grantee, KeyIndex, KeyKind, KeyState,
-    Keyring, KmsError, Model, Operation, Pool, Quota, Reply, ServiceTimes, ThrottleRule, Trail,
+    Answer, BlobHeader, Call, Change, Connection, Fault, Granted, Grantee, KeyKind, KeyState, KmsError,
+    Model, NewKey, Operation, Pool, Quota, Reply, ServiceTimes, ThrottleRule,
 };
 use s3seal::request::Principal;
-use s3seal::units::{Seed, Span, Stream, Timestamp};
-
-const OWNER: &str = "111122223333";
-const FOREIGN: &str = "444455556666";
-const TODAY: Date = date(2026, 11, 24);
-const GENERATE: Operation = Operation::GenerateDataKey;
-const ENCRYPT: Operation = Operation::Encrypt { bytes: 32 };
-const DECRYPT: Operation = Operation::Decrypt { material: 0, named: None };
-
-const fn day(days: u64) -> Timestamp {
-    Timestamp::from_seconds(days * 86_400)
-}
-
-fn arn(number: u32) -> KeyArn {
-    format!("arn:aws:kms:eu-west-2:{OWNER}:key/{number:08x}-12ab-34cd-56ef-1234567890ab").parse().unwrap()
-}
-
-fn owner() -> Principal {
-    Principal::new(OWNER, "writer", "session")
-}
-
-/// A KMS of one account with a quota and a service time of 1 ms.
-struct House {
-    model: Model,
-    ring: Keyring,
-    stream: Stream,
-    keys: u32,
-}
-
-impl House {
-    fn new(per_second: u32, on: Date) -> Self {
-        let times = ServiceTimes::constant(Span::from_millis(1)).unwrap();
-        let mut model = Model::new("eu-west-2", on).unwrap().with_service_times(times);
-        let pool = Pool::new(ThrottleRule::FixedWindow { per_second }).unwrap();
-        model.add_account(OWNER, pool).unwrap();
-        Self { model, ring: Keyring::new(), stream: Seed(1).stream("kms", 0), keys: 0 }
-    }
-
-    fn key(&mut self, kind: KeyKind) -> KeyIndex {
-        self.keys += 1;
-        let allowed = vec![Grantee::Account(OWNER.into())];
-        self.model.add_key(arn(self.keys), kind, allowed, Timestamp::ZERO).unwrap()
-    }
-
-    fn call(&mut self, operation: Operation, key: KeyIndex, now: Timestamp) -> Reply {
-        self.model.call(&Call::new(operation, key, &owner()), now, &mut self.stream)
-    }
-
-    /// How many of so many calls pass in one second.
-    fn passed(&mut self, operation: Operation, calls: u32, key: KeyIndex) -> u32 {
-        let pass = |_: &u32| matches!(self.call(operation, key, Timestamp::ZERO).answer, Answer::Granted(_));
-        u32::try_from((0..calls).filter(pass).count()).unwrap()
-    }
-
-    fn change(&mut self, key: KeyIndex, change: Change, now: Timestamp) -> Answer {
-        self.model.change(&owner(), key, change, now, &mut self.stream).answer
-    }
-
-    fn generate(&mut self, key: KeyIndex, now: Timestamp) -> Result<(DataKey, WrappedKey), KmsError> {
-        match self.call(GENERATE, key, now).answer {
-            Answer::Granted(granted) => {
-                Ok(self.ring.generate_data_key(&self.model.header(granted), &context()).unwrap())
-            }
-            Answer::Failed(error) => Err(error),
-            Answer::Throttled(throttled) => panic!("{throttled:?}"),
-        }
-    }
-
-    fn open(&mut self, blob: &WrappedKey, now: Timestamp) -> Result<DataKey, KmsError> {
-        let (key, material) = self.model.resolve(&BlobHeader::of(blob)?)?;
-        match self.call(Operation::Decrypt { material, named: None }, key, now).answer {
-            Answer::Granted(_) => self.ring.decrypt_data_key(blob, &context()),
-            Answer::Failed(error) => Err(error),
-            Answer::Throttled(throttled) => panic!("{throttled:?}"),
-        }
-    }
-}
-
-fn context() -> EncryptionContext {
-    EncryptionContext::of_bucket("bucket").unwrap()
-}
+use s3seal::units::{Seed, Span, Timestamp};
 
 #[test]
 fn the_published_quota_examples_come_out() {
@@ -124,6 +47,30 @@ fn a_custom_key_store_weighs_generate_data_key_three_times_until_2022() {
         let other = house.key(KeyKind::Customer);
         assert_eq!(house.passed(DECRYPT, 9_000, other), 5_500 - generates, "{on}");
     }
+}
+
+#[test]
+fn a_re_encryption_is_charged_once_to_the_account_and_once_to_each_store_that_it_touches() {
+    let window = |per_second| Pool::new(ThrottleRule::FixedWindow { per_second }).unwrap();
+    let mut house = House::new(100, TODAY);
+    let (one, other) = (house.model.add_store(window(30)), house.model.add_store(window(20)));
+    let plain = house.key(KeyKind::Customer);
+    let [in_one, also_in_one] = [(); 2].map(|()| house.key(KeyKind::CustomStore(one)));
+    let in_other = house.key(KeyKind::CustomStore(other));
+    let to = |to| Operation::ReEncrypt { material: 0, to };
+    assert_eq!(house.passed(to(in_other), 5, in_one), 5, "one 25, other 15, account 95 left");
+    assert_eq!(
+        house.passed(to(also_in_one), 5, in_one),
+        5,
+        "one 20, account 90: one request in one store is one unit"
+    );
+    assert_eq!(house.passed(to(plain), 5, in_one), 5, "one 15, account 85");
+    assert_eq!(house.passed(to(in_one), 5, plain), 5, "one 10, account 80");
+    // The other store has 15 and refuses first; what it refused gives the first store its units back.
+    assert_eq!(house.passed(DECRYPT, 8, in_other), 8, "other 7, account 72");
+    assert_eq!(house.passed(to(in_other), 50, in_one), 7, "one 3, account 65");
+    assert_eq!(house.passed(DECRYPT, 50, in_one), 3, "account 62");
+    assert_eq!(house.passed(DECRYPT, 500, plain), 62);
 }
 
 #[test]
@@ -425,72 +372,6 @@ fn a_cold_connection_and_another_region_take_longer_and_a_throttled_call_its_own
     assert_eq!(took(false, true), (2, false), "throttled at the front door, and not billed");
 }
 
-/// The trail of a busy run with every kind of answer in it.
-fn trail(seed: Seed) -> Vec<u8> {
-    let mut model = Model::new("eu-west-2", TODAY).unwrap();
-    let rule = ThrottleRule::TokenBucket { rate: 200, burst: 20 };
-    model.add_account(OWNER, Pool::new(rule).unwrap()).unwrap();
-    model.add_account(FOREIGN, Pool::new(ThrottleRule::FixedWindow { per_second: 50 }).unwrap()).unwrap();
-    let allowed = vec![Grantee::Account(OWNER.into())];
-    let key = model.add_key(arn(1), KeyKind::Customer, allowed, Timestamp::ZERO).unwrap();
-    let (from, until) = (Timestamp::from_millis(500), Timestamp::from_millis(700));
-    model.add_fault(Fault::ErrorBurst { from, until, failed_per_mille: 300 }).unwrap();
-    let principals = [owner(), Principal::new(FOREIGN, "stranger", "")];
-    let context = context();
-    let epoch = "2026-11-24T00:00:00Z".parse().unwrap();
-    let (mut trail, mut stream) = (Trail::new(Vec::new(), epoch, seed), seed.stream("kms", 0));
-    let mut now = Timestamp::ZERO;
-    for i in 0..600u32 {
-        let operation = [GENERATE, DECRYPT, ENCRYPT, Operation::DescribeKey][(i % 4) as usize];
-        let principal = &principals[usize::from(i % 7 == 0)];
-        let call =
-            Call { context: Some(&context), via_s3: i % 2 == 0, ..Call::new(operation, key, principal) };
-        let mut event = None;
-        let reply = model.audited(&call, now, &mut stream, |made| event = Some(made));
-        trail.record(&event.unwrap()).unwrap();
-        // Closed loop, so that the drawn service times show in the times of the log.
-        now = now + Span::from_nanos(reply.reply_at.since(now).as_nanos() / 4);
-    }
-    let change = Change::ScheduleDeletion { days: 7 };
-    let sink = |event| trail.record(&event).unwrap();
-    model.audited_change(&principals[0], key, change, now, &mut stream, sink);
-    trail.into_inner()
-}
-
-#[test]
-fn the_same_seed_gives_the_same_log_byte_for_byte_and_another_seed_another() {
-    assert_eq!(trail(Seed(5)), trail(Seed(5)));
-    assert_ne!(trail(Seed(5)), trail(Seed(6)));
-}
-
-#[test]
-fn the_log_holds_every_call_in_the_shape_of_cloudtrail() {
-    let log = String::from_utf8(trail(Seed(5))).unwrap();
-    let records: Vec<serde_json::Value> =
-        log.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    // 600 calls and a change; the 86 of the foreign account stand in both logs.
-    assert_eq!(records.len(), 600 + 86 + 1);
-    let codes = |code: &str| records.iter().filter(|r| r["errorCode"] == code).count();
-    for code in ["ThrottlingException", "AccessDeniedException", "KMSInternalException"] {
-        assert!(codes(code) > 0, "{code}");
-    }
-    let first = &records[0];
-    assert_eq!(first["eventTime"], "2026-11-24T00:00:00Z");
-    assert_eq!(first["userIdentity"]["invokedBy"], "fas.s3.amazonaws.com");
-    assert_eq!(first["requestParameters"]["encryptionContext"]["aws:s3:arn"], "arn:aws:s3:::bucket");
-    assert_eq!(first["requestParameters"]["keySpec"], "AES_256");
-    assert_eq!(first["resources"][0]["ARN"], arn(1).as_str());
-    assert_eq!(
-        (&first["recipientAccountId"], &records[1]["recipientAccountId"]),
-        (&FOREIGN.into(), &OWNER.into())
-    );
-    let last = records.last().unwrap();
-    assert_eq!((&last["eventName"], &last["readOnly"]), (&"ScheduleKeyDeletion".into(), &false.into()));
-    assert_eq!(last["requestParameters"]["pendingWindowInDays"], 7);
-    let ids: std::collections::BTreeSet<_> = records.iter().map(|r| r["eventID"].as_str().unwrap()).collect();
-    assert_eq!(ids.len(), records.len());
-}
-
 #[test]
 fn threads_share_a_model_without_a_lock() {
     fn shared<T: Send + Sync>(_: &T) {}
@@ -523,7 +404,7 @@ fn create_key_is_a_call_with_a_quota_of_its_own() {
     let mut create = |number: u32, kind| {
         let allowed = vec![Grantee::Account(OWNER.into())];
         let (model, stream) = (&mut house.model, &mut house.stream);
-        model.create_key(&owner(), arn(number), kind, allowed, day(1), stream).answer
+        model.create_key(&owner(), NewKey { arn: arn(number), kind, allowed }, day(1), stream).answer
     };
     assert!(matches!(create(1, KeyKind::AwsOwned), Answer::Failed(KmsError::AccessDenied { .. })));
     for number in 1..=4 {

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use s3seal::report::{Kind, Report};
+use s3seal::report::{Kind, Report, Verdict};
 use s3seal::request::SseMode;
 
 const SMALL: &str = "[objects]\ncount = 20\nsize = { law = \"fixed\", bytes = \"4KiB\" }\n";
@@ -55,6 +55,59 @@ fn the_first_quota_runs_live_in_every_mode_and_the_others_are_simulated_beside()
     let throttled =
         |mode| report.runs.iter().find(|run| run.mode == mode).is_some_and(|run| run.kms.throttled > 0);
     assert!(throttled(SseMode::SseKms) && !throttled(SseMode::SseKmsBucketKey));
+}
+
+#[test]
+fn a_trace_runs_live_under_its_own_names() {
+    let folder = tempfile::tempdir().unwrap();
+    let trace = "time,op,bucket,key,size,principal\n1,GET,photos,cat,3KiB,ann\n1.1,PUT,photos,dog,200KiB,bob\n\
+                 1.3,GET,photos,dog,,ann\n1.4,CreateMultipartUpload,tars,t,,bob\n1.4,UploadPart,tars,t,5MiB,bob\n";
+    fs::write(folder.path().join("trace.csv"), trace).unwrap();
+    let arguments = ["--trace", "trace.csv", "--modes", "sse-s3,sse-kms,kms-cached", "--hdr", "runs.hdr"];
+    let ended = load(folder.path(), &arguments).output().unwrap();
+    let report = report(folder.path());
+    assert_eq!(ended.status.code(), Some(i32::from(!report.valid)));
+    for run in &report.runs {
+        let late = report.invalid_reason.as_deref().unwrap_or_default().contains("could not start");
+        assert!((run.offered, run.completed) == (4, 4) || late, "{}", run.mode);
+    }
+    let names = |list: &[s3seal::report::Share]| -> Vec<String> {
+        list.iter().filter_map(|share| share.name.clone()).collect()
+    };
+    let attribution = &report.runs[1].attribution;
+    assert_eq!(names(&attribution.bucket), ["photos", "tars"]);
+    assert_eq!(names(&attribution.principal), ["bob", "ann"]);
+    assert!(report.notes.iter().any(|note| note.contains("trace.csv: 4 requests on 3 objects")));
+    assert!(folder.path().join("runs.hdr").exists());
+}
+
+#[test]
+fn a_search_runs_live_and_says_what_it_tried() {
+    let folder = tempfile::tempdir().unwrap();
+    let arguments = [
+        "--rate",
+        "100",
+        "--duration",
+        "200ms",
+        "--warm-up",
+        "0s",
+        "--quota",
+        "30",
+        "--modes",
+        "sse-kms",
+        "--find-max",
+        "failed<1%",
+    ];
+    let ended = load(folder.path(), &arguments).output().unwrap();
+    let report = report(folder.path());
+    assert_eq!(ended.status.code(), Some(i32::from(!report.valid)));
+    let search = &report.searches[0];
+    assert_eq!((report.searches.len(), report.runs.len()), (1, 1));
+    assert!((search.probes[0].rate_per_s - 100.0).abs() < 1e-9, "it begins at the scenario's rate");
+    // Machines differ; that the answer was tried and kept the objectives does not.
+    let at_answer = search.probes.iter().find(|probe| Some(probe.rate_per_s) == search.highest_per_s);
+    assert!(at_answer.is_none_or(|probe| probe.missed.is_empty()));
+    assert_eq!(search.highest_per_s.is_none(), search.verdict == Verdict::Unreachable);
 }
 
 #[cfg(unix)]

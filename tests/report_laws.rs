@@ -303,8 +303,11 @@ fn members_beyond_the_tenth_are_summed_up_without_a_name() {
         }
     }
     let buckets = summary(&recorder).attribution.bucket;
-    assert_eq!(buckets[0], Share { name: Some("bucket-12".into()), calls: 13, throttled: 0 });
-    assert_eq!((buckets.len(), &buckets[10]), (11, &Share { name: None, calls: 1 + 2 + 3, throttled: 0 }));
+    assert_eq!(buckets[0], Share { name: Some("bucket-12".into()), calls: 13, throttled: 0, billed: 13 });
+    assert_eq!(
+        (buckets.len(), &buckets[10]),
+        (11, &Share { name: None, calls: 1 + 2 + 3, throttled: 0, billed: 1 + 2 + 3 })
+    );
 }
 
 #[test]
@@ -455,6 +458,7 @@ fn documented() -> Report {
     let of = run(SseMode::KmsCached, Kind::Simulated, Some(5_500));
     let mut report = Report::new(Seed(42), "rate = 1\n".into(), vec![Summary::new(&recorder, &of, named)]);
     report.s3seal = "0.1.0".into();
+    report.price(&pricing()).expect("the operations exist");
     report
 }
 

@@ -285,21 +285,3 @@ fn values_that_a_room_refuses_are_named_as_in_the_scenario() {
         refused(|scenario| scenario.kms.region = "mars".into()).starts_with("kms.region is mars: expected")
     );
 }
-
-#[test]
-fn arrivals_from_elsewhere_run_as_those_of_the_scenario() {
-    let mut scenario = everything(2);
-    // New objects would have ids beyond the number that a trace has.
-    scenario.objects.puts = s3seal::workload::Puts::Overwrite;
-    scenario.mix.delete_object = 0.0;
-    let arrivals: Vec<_> = s3seal::workload::Arrivals::new(&scenario).collect();
-    let naming = s3seal::workload::Naming::new(&scenario);
-    for mode in SseMode::ALL {
-        let (expected, _) = simulate(&scenario, mode, &Options::default());
-        let mut ledger = Ledger::default();
-        let options = Options::default();
-        let arrivals = arrivals.iter().copied();
-        s3seal::sim::run_arrivals(&scenario, mode, &options, &naming, arrivals, &mut ledger).unwrap();
-        assert!(ledger.digest() == expected.digest(), "{mode}");
-    }
-}

@@ -3,9 +3,9 @@
 use super::Landed;
 use super::fingerprint::{Digest, Fingerprint};
 use super::flight::{Failure, FailureLife, Fetch, Purpose};
-use super::generation::Stamp;
 use super::limits::{Life, UsageLimits};
 use super::metrics::{Audit, Metrics, Used};
+use super::stamp::Stamp;
 use crate::units::{Span, Timestamp};
 
 /// Keys kept when nothing else is asked. Source: AWS Material Providers Library, default cache, capacity 1,000.

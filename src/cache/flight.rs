@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::fingerprint::{Digest, Fingerprint};
-use super::generation::{Generation, Stamp};
+use super::stamp::{Generation, Stamp};
 use crate::units::{Span, Timestamp};
 
 /// Names a flight within one cache: where the driver parks the requests that wait for it.

@@ -11,9 +11,9 @@ use parking_lot::Mutex;
 
 use super::fingerprint::Digest;
 use super::flight::Fetch;
-use super::generation::{Generation, Stamp};
 use super::limits::{Balance, Lease, Life};
 use super::metrics::{End, Metrics};
+use super::stamp::{Generation, Stamp};
 use crate::units::{Span, Timestamp};
 
 /// A key lent for one use. It lives, whatever the cache drops, until the last one to whom it was lent drops it.

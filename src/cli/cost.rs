@@ -4,19 +4,22 @@ mod compare;
 mod flag;
 mod page;
 mod price;
+mod run;
 mod workload;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::error::ErrorKind;
 use clap::{Args, CommandFactory, Subcommand, ValueEnum};
-use s3seal::cost::{Bill, Month, PriceBook, Region, Terms, Usage, UsageFile};
-use s3seal::request::{Operation, SseMode};
+use s3seal::cost::{Bill, Month, Region, Usage, UsageFile};
+use s3seal::request::SseMode;
 
 use self::flag::Limit;
+use self::run::Runs;
 use self::workload::{Flags, Workload};
-use super::{Failure, file};
+use super::pricing::{Prices, read};
+use super::{Failure, file, pricing};
 
 #[derive(Debug, Args)]
 #[command(args_conflicts_with_subcommands = true)]
@@ -52,8 +55,14 @@ struct Question {
     /// A TOML file with lines of usage, a workload, or both; flags go before it
     #[arg(long, value_name = "FILE")]
     usage: Option<PathBuf>,
+    /// The JSON of a `load` or `sim` report: bills its runs by the month, of each mode the first
+    #[arg(long, value_name = "FILE")]
+    from_report: Option<PathBuf>,
+    /// Every run of the report, also of one mode under several quotas
+    #[arg(long, requires = "from_report")]
+    all_runs: bool,
     #[command(flatten)]
-    pricing: Pricing,
+    pricing: pricing::Arguments,
     #[command(flatten)]
     answer: Answer,
     /// Exit with 3 when this holds: `month>500USD`, or `encryption>=20USD` for what encryption adds
@@ -62,17 +71,6 @@ struct Question {
     /// The account named in FOCUS output
     #[arg(long, value_name = "ID", default_value = "estimate")]
     account: String,
-}
-
-/// Which prices hold.
-#[derive(Debug, Args)]
-struct Pricing {
-    /// A CSV price book over the one in the program; may be repeated, the last goes first
-    #[arg(long, value_name = "FILE")]
-    prices: Vec<PathBuf>,
-    /// The account's free tier is used up by other work
-    #[arg(long)]
-    no_free_tier: bool,
 }
 
 /// Where the answer goes, and in what form.
@@ -99,25 +97,6 @@ enum Format {
     Focus,
 }
 
-/// KMS calls that one S3 operation makes under SSE-KMS without a Bucket Key, where source and target of a copy are
-/// both under KMS.
-///
-/// Source: no table is published; inferred from the permissions each operation needs, and from "Amazon S3 calls KMS
-/// every time a request is made against a KMS-encrypted object" (S3 user guide 2026, SSE-KMS and multipart upload
-/// permissions). The one of `CompleteMultipartUpload` is an assumption.
-fn kms_calls(operation: Operation) -> u64 {
-    match operation {
-        Operation::CopyObject => 2,
-        Operation::PutObject
-        | Operation::GetObject
-        | Operation::GetObjectRange
-        | Operation::CreateMultipartUpload
-        | Operation::UploadPart
-        | Operation::CompleteMultipartUpload => 1,
-        _ => 0,
-    }
-}
-
 pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     match &arguments.view {
         Some(View::Prices(prices)) => price::run(prices).map(|()| ExitCode::SUCCESS),
@@ -126,33 +105,32 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     }
 }
 
-/// A mode, or the lines of a usage file alone, and its bill.
+/// A mode, a run, or the lines of a usage file alone, and its bill.
 struct Scenario {
-    name: &'static str,
+    name: String,
+    mode: Option<SseMode>,
+    /// What a price by the million is divided by; none for a usage file.
+    requests: Option<u64>,
     kms_requests: u64,
     bill: Bill,
 }
 
 fn bills(question: &Question) -> Result<ExitCode, Failure> {
     let asked = Asked::new(question)?;
-    let workload = asked.workload.as_ref();
-    let scenarios = match workload {
-        None if !question.mode.is_empty() => refuse(
-            "--mode needs a workload; the lines of a usage file are one bill: leave it away, or give --put, --get, …",
-        ),
-        None => vec![Scenario { name: "usage", kms_requests: 0, bill: asked.pricing.bill(&asked.lines)? }],
-        Some(workload) => {
-            let asked_for = |mode: &SseMode| question.mode.is_empty() || question.mode.contains(mode);
-            let modes = SseMode::ALL.into_iter().filter(asked_for);
-            modes.map(|mode| asked.scenario(workload, mode)).collect::<Result<_, _>>()?
-        }
+    let baseline = match &asked.load {
+        Load::Workload(workload) => Some(asked.scenario(workload, SseMode::SseS3)?.bill),
+        Load::Runs(_) | Load::Lines => None,
     };
-    if !question.fail_if.is_empty() && scenarios.len() > 1 {
+    let page = page::Page {
+        scenarios: &asked.scenarios(question)?,
+        load: &asked.load,
+        question,
+        baseline: baseline.as_ref(),
+        month: asked.month,
+    };
+    if !question.fail_if.is_empty() && page.scenarios.len() > 1 {
         refuse("--fail-if needs one bill to judge: add --mode, such as --mode sse-kms");
     }
-    let baseline = workload.map(|workload| asked.scenario(workload, SseMode::SseS3)).transpose()?;
-    let baseline = baseline.as_ref().map(|scenario| &scenario.bill);
-    let page = page::Page { scenarios: &scenarios, workload, baseline, month: asked.month };
     question.answer.write(&match question.answer.format {
         Format::Text => page.text(),
         Format::Markdown => page.markdown(),
@@ -160,7 +138,7 @@ fn bills(question: &Question) -> Result<ExitCode, Failure> {
         Format::Csv => page.csv(),
         Format::Focus => page.focus(&question.account),
     })?;
-    judge(&question.fail_if, &scenarios[0], &page)
+    judge(&question.fail_if, &page.scenarios[0], &page)
 }
 
 /// Exit code 3 when a limit is passed; a bill that lacks prices is judged only where it is over already.
@@ -186,29 +164,38 @@ struct Asked {
     month: Month,
     pricing: Prices,
     lines: Usage,
-    workload: Option<Workload>,
+    load: Load,
 }
 
-struct Prices {
-    book: PriceBook,
-    terms: Terms,
+/// What is billed beside the lines of a usage file.
+enum Load {
+    /// Nothing.
+    Lines,
+    Workload(Box<Workload>),
+    Runs(Box<Runs>),
 }
 
 impl Asked {
     fn new(question: &Question) -> Result<Self, Failure> {
         let pricing = Prices::new(&question.pricing)?;
-        let this_month = question
-            .month
-            .or_else(this_month)
-            .ok_or_else(|| Failure::new("the clock stands before 2006; give --month"))?;
+        let runs =
+            question.from_report.as_ref().map(|path| Runs::new(path, question, &pricing)).transpose()?;
+        let default = runs.as_ref().map(|runs| runs.pricing.month).or(question.month).or_else(this_month);
+        let default = default.ok_or_else(|| Failure::new("the clock stands before 2006; give --month"))?;
         let mut flags = question.flags.clone();
-        let (mut month, mut region) = (this_month, question.region);
+        let (mut month, mut region) = (default, question.region);
         let mut lines = None;
         if let Some(path) = &question.usage {
             let (name, text) = read(path)?;
-            let file = UsageFile::parse(&text, &name, this_month).map_err(Failure::new)?;
-            if let Some(wrong) = file.month.zip(question.month).filter(|(file, flag)| file != flag) {
-                refuse(&format!("--month {} contradicts month {} in {name}", wrong.1, wrong.0));
+            let file = UsageFile::parse(&text, &name, default).map_err(Failure::new)?;
+            let fixed = runs.as_ref().map(|runs| runs.pricing.month).or(question.month);
+            if let Some((file, other)) = file.month.zip(fixed).filter(|(file, other)| file != other) {
+                let other =
+                    if runs.is_some() { format!("the report's {other}") } else { format!("--month {other}") };
+                refuse(&format!("{other} contradicts month {file} in {name}"));
+            }
+            if let Some((field, _, line)) = file.workload.first().filter(|_| runs.is_some()) {
+                refuse(&format!("{name}, line {line}: `{field}`: --from-report has its own workload"));
             }
             month = file.usage.month();
             region = region.or(file.region);
@@ -219,40 +206,55 @@ impl Asked {
             }
             lines = Some(file.usage);
         }
+        let nothing = lines.is_none();
+        let lines = lines.unwrap_or(Usage::new(month));
+        if let Some(runs) = runs {
+            return Ok(Self { month, pricing, lines, load: Load::Runs(Box::new(runs)) });
+        }
         let region = region.unwrap_or_else(|| "us-east-1".parse().expect("a Region"));
         let workload = flags.workload(region, month).map_err(|problem| refuse(&problem)).unwrap_or(None);
-        if workload.is_none() && lines.is_none() {
+        if workload.is_none() && nothing {
             refuse(
-                "nothing is used: give at least one of --put, --get, --objects with --size, or --usage FILE; \
-                 `s3seal cost --put 10M --get 100M --objects 50M --size 64KiB` is a start",
+                "nothing is used: give at least one of --put, --get, --objects with --size, or --usage FILE, or \
+                 --from-report FILE; `s3seal cost --put 10M --get 100M --objects 50M --size 64KiB` is a start",
             );
         }
-        Ok(Self { month, pricing, lines: lines.unwrap_or(Usage::new(month)), workload })
+        let load = workload.map_or(Load::Lines, |workload| Load::Workload(Box::new(workload)));
+        Ok(Self { month, pricing, lines, load })
+    }
+
+    /// The bills to show.
+    fn scenarios(&self, question: &Question) -> Result<Vec<Scenario>, Failure> {
+        match &self.load {
+            Load::Runs(runs) => runs.scenarios(question, &self.lines),
+            Load::Workload(workload) => {
+                let asked_for = |mode: &SseMode| question.mode.is_empty() || question.mode.contains(mode);
+                let modes = SseMode::ALL.into_iter().filter(asked_for);
+                modes.map(|mode| self.scenario(workload, mode)).collect()
+            }
+            Load::Lines if !question.mode.is_empty() => refuse(
+                "--mode needs a workload; the lines of a usage file are one bill: leave it away, or give --put, --get, …",
+            ),
+            Load::Lines => Ok(vec![Scenario {
+                name: "usage".into(),
+                mode: None,
+                requests: None,
+                kms_requests: 0,
+                bill: self.pricing.bill(&self.lines)?,
+            }]),
+        }
     }
 
     fn scenario(&self, workload: &Workload, mode: SseMode) -> Result<Scenario, Failure> {
         let mut usage = workload.usage(mode).map_err(Failure::new)?;
         usage.merge(&self.lines).map_err(Failure::new)?;
         Ok(Scenario {
-            name: mode.as_str(),
+            name: mode.to_string(),
+            mode: Some(mode),
+            requests: Some(workload.requests()),
             kms_requests: workload.kms_requests(mode),
             bill: self.pricing.bill(&usage)?,
         })
-    }
-}
-
-impl Prices {
-    fn new(pricing: &Pricing) -> Result<Self, Failure> {
-        let mut book = PriceBook::embedded();
-        for path in &pricing.prices {
-            let (name, text) = read(path)?;
-            book = book.overlay(&text, &name).map_err(Failure::new)?;
-        }
-        Ok(Self { book, terms: Terms { free_tier: !pricing.no_free_tier } })
-    }
-
-    fn bill(&self, usage: &Usage) -> Result<Bill, Failure> {
-        Bill::new(usage, &self.book, self.terms).map_err(Failure::new)
     }
 }
 
@@ -262,16 +264,6 @@ impl Answer {
         output.write(text.as_bytes())?;
         output.finish()
     }
-}
-
-fn read(path: &Path) -> Result<(String, String), Failure> {
-    use std::io::Read;
-    let mut input = file::Input::new(Some(path))?;
-    let mut text = String::new();
-    input
-        .read_to_string(&mut text)
-        .map_err(|error| Failure::new(format_args!("cannot read {}: {error}", input.name)))?;
-    Ok((input.name, text))
 }
 
 fn this_month() -> Option<Month> {

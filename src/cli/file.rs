@@ -95,7 +95,13 @@ pub(super) struct Output {
 
 enum To {
     Stdout(io::Stdout),
-    File { file: NamedTempFile, path: PathBuf, force: bool },
+    File {
+        file: NamedTempFile,
+        path: PathBuf,
+        force: bool,
+    },
+    /// A device or a pipe that bears its name already, such as /dev/null.
+    Device(File),
 }
 
 impl Output {
@@ -110,15 +116,23 @@ impl Output {
             }
             return Ok(Self { to: To::Stdout(stdout), name: "standard output".into() });
         };
+        let name = path.display().to_string();
+        if is_device(path) {
+            let device = std::fs::OpenOptions::new().write(true).open(path);
+            let device =
+                device.map_err(|error| Failure::new(format_args!("cannot write {name}: {error}")))?;
+            return Ok(Self { to: To::Device(device), name });
+        }
         refuse_existing(path, force)?;
         let file = beside(path, 0o666)?;
-        Ok(Self { to: To::File { file, path: path.into(), force }, name: path.display().to_string() })
+        Ok(Self { to: To::File { file, path: path.into(), force }, name })
     }
 
     pub(super) fn write(&mut self, bytes: &[u8]) -> Result<(), Failure> {
         let written = match &mut self.to {
             To::Stdout(stdout) => stdout.write_all(bytes),
             To::File { file, .. } => file.write_all(bytes),
+            To::Device(device) => device.write_all(bytes),
         };
         written.map_err(|error| self.failure(&error))
     }
@@ -128,10 +142,11 @@ impl Output {
         let flushed = match &mut self.to {
             To::Stdout(stdout) => stdout.flush(),
             To::File { file, .. } => file.as_file().sync_all(),
+            To::Device(device) => device.flush(),
         };
         flushed.map_err(|error| self.failure(&error))?;
         match self.to {
-            To::Stdout(_) => Ok(()),
+            To::Stdout(_) | To::Device(_) => Ok(()),
             To::File { file, path, force } => rename(file, &path, force),
         }
     }
@@ -144,6 +159,11 @@ impl Output {
     fn failure(&self, error: &io::Error) -> Failure {
         Failure::new(format_args!("cannot write {}: {error}", self.name))
     }
+}
+
+/// Whether `path` names something that is written to and not replaced. A folder is neither.
+fn is_device(path: &Path) -> bool {
+    path.metadata().is_ok_and(|metadata| !metadata.is_file() && !metadata.is_dir())
 }
 
 /// Refuses an existing file before any work is done.
@@ -177,15 +197,15 @@ pub(super) fn beside(path: &Path, mode: u32) -> Result<NamedTempFile, Failure> {
         let (path, folder, error) = (path.display(), folder.display(), error.kind());
         Failure::new(format_args!("cannot write {path}: no file can be made in {folder}: {error}"))
     })?;
-    *unfinished = Some(file.path().to_path_buf());
+    unfinished.push(file.path().to_path_buf());
     Ok(file)
 }
 
 /// Gives a file made by [`beside`] its name.
 pub(super) fn rename(file: NamedTempFile, path: &Path, force: bool) -> Result<(), Failure> {
     let mut unfinished = UNFINISHED.lock();
+    unfinished.retain(|path| path != file.path());
     let renamed = if force { file.persist(path) } else { file.persist_noclobber(path) };
-    *unfinished = None;
     match renamed {
         Ok(_) => Ok(()),
         Err(refused) if refused.error.kind() == io::ErrorKind::AlreadyExists => Err(exists(path)),
@@ -199,8 +219,8 @@ fn exists(path: &Path) -> Failure {
     Failure::new(format_args!("{} exists; give another name, or --force to replace it", path.display()))
 }
 
-/// The file that Ctrl-C removes. One is enough: a verb writes one file.
-static UNFINISHED: Mutex<Option<PathBuf>> = Mutex::new(None);
+/// The files that Ctrl-C removes.
+static UNFINISHED: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
 
 /// The run that a first Ctrl-C asks to end; a second one ends the program.
 static RUN: Mutex<Option<Arc<Progress>>> = Mutex::new(None);
@@ -219,7 +239,7 @@ fn remove_on_interrupt() {
             if let Some(run) = RUN.lock().take() {
                 return run.interrupted.store(true, Ordering::Relaxed);
             }
-            if let Some(path) = UNFINISHED.lock().take() {
+            for path in UNFINISHED.lock().drain(..) {
                 let _ = std::fs::remove_file(path);
             }
             std::process::exit(130);

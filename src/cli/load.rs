@@ -7,14 +7,15 @@ use std::time::Duration;
 use clap::Args;
 use indicatif::{ProgressBar, ProgressState, ProgressStyle};
 use s3seal::live::{self, Buffers, Options, Progress};
-use s3seal::report::{Kind, Recorder, Report, Run, Summary, Window};
+use s3seal::report::{Kind, Objectives, Recorder, Report, Run, Search, Summary};
 use s3seal::request::SseMode;
-use s3seal::units::{Span, Timestamp};
-use s3seal::workload::{Scenario, Stop};
+use s3seal::units::Span;
+use s3seal::workload::{Scenario, Source, Stop};
 
-use super::sim::{name, simulate};
+use super::find_max::{self, Tried};
+use super::sim::{Recorded, name, simulate, window};
 use super::workload::uses_kms;
-use super::{Failure, file, rendering, workload};
+use super::{COMMIT, Failure, file, machine, rendering, workload};
 
 /// Quota of the live rows of the default run: that of most Regions until 2022, low enough to bite at 8,000/s.
 const DEFAULT_LIVE_QUOTA: u64 = 5_500;
@@ -23,6 +24,9 @@ const DEFAULT_SIMULATED_QUOTAS: [u64; 2] = [10_000, 30_000];
 /// In the default run modes that never call KMS run shorter: nothing changes in them from second to second.
 const DEFAULT_PLAIN_WARM_UP: Span = Span::from_millis(500);
 const DEFAULT_PLAIN_DURATION: Span = Span::from_seconds(3);
+
+/// How fine a search for the highest rate is: runs on the clock differ by some percent from one to the next.
+const RESOLUTION: f64 = 0.05;
 
 #[derive(Debug, Default, Args)]
 #[group(skip)]
@@ -34,18 +38,20 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
-    let mut scenario = arguments.workload.scenario()?;
     let default = arguments.workload.is_default();
     let (live_quota, simulated) = match &arguments.workload.quota[..] {
         [] if default => (Some(DEFAULT_LIVE_QUOTA), DEFAULT_SIMULATED_QUOTAS.to_vec()),
         [] => (None, Vec::new()),
         [first, others @ ..] => (Some(*first), others.to_vec()),
     };
-    scenario.kms.quota = live_quota.or(scenario.kms.quota);
+    let objectives = arguments.workload.find_max.as_ref();
     let progress = Arc::new(Progress::default());
     // Before there is a file to remove.
     file::interrupts(&progress);
     let output = arguments.rendering.open()?;
+    let work = arguments.workload.work(live_quota)?;
+    let scenario = work.source.scenario();
+    let pricing = arguments.rendering.pricing.pricing(scenario)?;
     let rows: Vec<_> = simulated
         .iter()
         .flat_map(|&quota| scenario.modes.iter().map(move |&mode| (mode, Some(quota))))
@@ -55,43 +61,53 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
         progress: &progress,
         bar: bar(&progress),
         buffers: Buffers::new(),
-        options: Options { memory_max: available_memory(), ..Options::default() },
-        runs: Vec::new(),
+        options: Options { memory_max: machine::available_memory(), ..Options::default() },
+        recorded: Vec::new(),
+        searches: Vec::new(),
         notes: Vec::new(),
         reasons: Vec::new(),
     };
-    let plans: Vec<(SseMode, Scenario)> =
-        scenario.modes.iter().map(|&mode| (mode, plan(&scenario, mode, default))).collect();
-    load.bar.set_length(plans.iter().map(|(_, plan)| length(plan)).sum());
+    let plans: Vec<(SseMode, Source)> =
+        scenario.modes.iter().map(|&mode| (mode, plan(&work.source, mode, default))).collect();
+    load.bar.set_length(plans.iter().map(|(_, plan)| length(plan.scenario())).sum());
     for (mode, plan) in &plans {
-        load.mode(plan, *mode)?;
+        match objectives {
+            None => load.mode(plan, *mode)?,
+            Some(objectives) => load.search(plan, *mode, objectives)?,
+        }
         if progress.interrupted.load(Ordering::Relaxed) {
             break;
         }
     }
     load.bar.finish_and_clear();
     let interrupted = progress.interrupted.load(Ordering::Relaxed);
-    let Load { mut runs, notes: said, reasons, .. } = load;
-    let mut notes = rendering::notes(&scenario);
+    let Load { mut recorded, mut searches, notes: said, reasons, .. } = load;
+    let mut notes = rendering::notes(scenario);
+    notes.extend(work.notes);
     notes.extend(said);
     if !interrupted {
-        let (mut beside, said) = simulate(&scenario, &rows)?;
-        runs.append(&mut beside);
-        notes.extend(said.into_iter().filter(|note| !notes.contains(note)).collect::<Vec<_>>());
+        let mut beside = simulate(&work.source, &rows, objectives)?;
+        recorded.append(&mut beside.recorded);
+        searches.append(&mut beside.searches);
+        notes.extend(beside.notes.into_iter().filter(|note| !notes.contains(note)).collect::<Vec<_>>());
     }
     if cfg!(debug_assertions) {
         notes.push(
             "This s3seal was built without optimisation: its own times are many times too long.".into(),
         );
     }
+    let runs = recorded.iter().map(|run| run.summary.clone()).collect();
     let mut report = Report::new(scenario.seed(), scenario.to_toml(), runs);
-    report.machine = machine();
+    report.commit = COMMIT.into();
+    report.machine = machine::description();
     report.notes = notes;
+    report.searches = searches;
+    report.price(&pricing).map_err(Failure::new)?;
     let invalid = (!reasons.is_empty()).then(|| reasons.join("; "));
     if let Some(reason) = &invalid {
         report.invalidate(reason.clone());
     }
-    arguments.rendering.write(output, &report)?;
+    arguments.rendering.write(output, &report, &recorded)?;
     match invalid {
         _ if interrupted => {
             Err(Failure { text: "interrupted: the report covers what had run by then".into(), code: 130 })
@@ -110,19 +126,49 @@ struct Load<'a> {
     /// One population at a time is in memory; the next one is sealed into the same.
     buffers: Buffers,
     options: Options,
-    runs: Vec<Summary>,
+    recorded: Vec<Recorded>,
+    searches: Vec<Search>,
     notes: Vec<String>,
     reasons: Vec<String>,
 }
 
 impl Load<'_> {
-    fn mode(&mut self, scenario: &Scenario, mode: SseMode) -> Result<(), Failure> {
-        let from = Timestamp::ZERO + scenario.warm_up;
-        let until = match scenario.stop {
-            Stop::Duration(duration) => from + duration,
-            Stop::Operations(_) => Timestamp::MAX,
-        };
-        let mut recorder = Recorder::new(Window { from, until });
+    /// Runs `mode` and keeps what came of it.
+    fn mode(&mut self, source: &Source, mode: SseMode) -> Result<(), Failure> {
+        let (recorded, run) = self.run(source, mode)?;
+        self.say(mode, &run, &recorded.summary);
+        self.recorded.push(recorded);
+        Ok(())
+    }
+
+    /// Searches the highest rate that keeps `objectives`, and keeps the run at it.
+    fn search(&mut self, source: &Source, mode: SseMode, objectives: &Objectives) -> Result<(), Failure> {
+        let (found, (recorded, run)) = find_max::search(source, objectives, RESOLUTION, |source| {
+            let (mut recorded, mut run) = self.run(source, mode)?;
+            if live::spoiled(&recorded.summary, run.late).is_some() && !run.interrupted {
+                // Once more: it may have been a neighbour on this machine.
+                (recorded, run) = self.run(source, mode)?;
+            }
+            let rate = source.scenario().arrival.mean_rate();
+            let (summary, interrupted) = (recorded.summary.clone(), run.interrupted);
+            let spoiled = live::spoiled(&summary, run.late);
+            let verdict = match (&spoiled, objectives.missed(&summary).first()) {
+                (Some(_), _) => "this machine does not hold it".into(),
+                (None, Some(miss)) => miss.to_string(),
+                (None, None) => format!("keeps {objectives}"),
+            };
+            self.bar.println(format!("{mode} at {rate} requests/s: {verdict}"));
+            Ok(Tried { summary, run: (recorded, run), spoiled, interrupted })
+        })?;
+        self.say(mode, &run, &recorded.summary);
+        self.recorded.push(recorded);
+        self.searches.push(found);
+        Ok(())
+    }
+
+    fn run(&mut self, source: &Source, mode: SseMode) -> Result<(Recorded, live::Run), Failure> {
+        let scenario = source.scenario();
+        let mut recorder = Recorder::new(window(scenario));
         let Self { progress, bar, buffers, options, .. } = self;
         progress.elapsed_ns.store(0, Ordering::Relaxed);
         bar.set_message(mode.as_str());
@@ -139,7 +185,7 @@ impl Load<'_> {
                     std::thread::park_timeout(Duration::from_millis(200));
                 }
             });
-            let run = live::run(scenario, mode, options, buffers, progress, &mut recorder);
+            let run = live::run_source(source, mode, options, buffers, progress, &mut recorder);
             over.store(true, Ordering::Relaxed);
             watcher.thread().unpark();
             run
@@ -152,10 +198,8 @@ impl Load<'_> {
             quota_per_s: uses_kms(mode).then(|| run.quota_per_s.into()),
             until: run.measured_until,
         };
-        let summary = Summary::new(&recorder, &facts, name(scenario));
-        self.say(mode, &run, &summary);
-        self.runs.push(summary);
-        Ok(())
+        let summary = Summary::new(&recorder, &facts, name(source));
+        Ok((Recorded { summary, recorder, until: run.measured_until }, run))
     }
 
     fn say(&mut self, mode: SseMode, run: &live::Run, summary: &Summary) {
@@ -183,11 +227,14 @@ impl Load<'_> {
     }
 }
 
-/// What `mode` runs: the scenario, and in the default run less of it where KMS has no part.
-fn plan(scenario: &Scenario, mode: SseMode, default: bool) -> Scenario {
-    let mut plan = scenario.clone();
-    if default && !uses_kms(mode) {
-        (plan.warm_up, plan.stop) = (DEFAULT_PLAIN_WARM_UP, Stop::Duration(DEFAULT_PLAIN_DURATION));
+/// What `mode` runs: all of it, and in the default run less of it where KMS has no part.
+fn plan(source: &Source, mode: SseMode, default: bool) -> Source {
+    let mut plan = source.clone();
+    if let Source::Scenario(scenario) = &mut plan
+        && default
+        && !uses_kms(mode)
+    {
+        (scenario.warm_up, scenario.stop) = (DEFAULT_PLAIN_WARM_UP, Stop::Duration(DEFAULT_PLAIN_DURATION));
     }
     plan
 }
@@ -223,23 +270,4 @@ fn bar(progress: &Arc<Progress>) -> ProgressBar {
     let bar = ProgressBar::new(0).with_style(style);
     bar.enable_steady_tick(Duration::from_millis(200));
     bar
-}
-
-/// What a population may take: three quarters of what the system calls available; everything where it does not say.
-fn available_memory() -> u64 {
-    let text = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
-    let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"));
-    let kib = line.and_then(|line| line.trim().trim_end_matches("kB").trim().parse::<u64>().ok());
-    kib.map_or(u64::MAX, |kib| kib.saturating_mul(1_024) / 4 * 3)
-}
-
-/// Processor, cores and system, as far as they can be learnt.
-fn machine() -> String {
-    let text = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let model =
-        text.lines().find(|line| line.starts_with("model name")).and_then(|line| line.split_once(':'));
-    let model = model.map_or(std::env::consts::ARCH, |(_, model)| model.trim());
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let plural = if cores == 1 { "" } else { "s" };
-    format!("{model}, {cores} core{plural}, {}", std::env::consts::OS)
 }

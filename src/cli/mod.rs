@@ -7,8 +7,13 @@ mod progress;
 mod keygen;
 mod seal;
 mod open;
+mod field;
+mod trace;
 mod workload;
+mod find_max;
+mod machine;
 mod rendering;
+mod pricing;
 mod scenario;
 mod sim;
 mod load;
@@ -23,7 +28,7 @@ use clap::{Parser, Subcommand};
 
 /// What S3 server-side encryption does to latency, KMS quota and bill, before you deploy.
 #[derive(Debug, Parser)]
-#[command(version, about, after_help = "Without a command it runs `load` with its defaults: under a minute.")]
+#[command(version = env!("S3SEAL_VERSION"), about, after_help = "Without a command it runs `load` with its defaults: under a minute.")]
 struct Cli {
     #[command(subcommand)]
     verb: Option<Verb>,
@@ -48,6 +53,9 @@ enum Verb {
     /// Make a key file: 32 random bytes, readable by you alone
     Keygen(keygen::Arguments),
 }
+
+/// The commit that this program was built from; empty when unknown.
+const COMMIT: &str = env!("S3SEAL_COMMIT");
 
 /// Why a verb failed, as the user reads it.
 #[derive(Debug)]

@@ -4,14 +4,15 @@ use std::io::IsTerminal;
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
-use s3seal::report::{Report, Style};
+use s3seal::report::{LoggedRun, Report, Style, Summary, write_interval_log};
 use s3seal::request::SseMode;
 use s3seal::rig;
 use s3seal::units::Span;
 use s3seal::workload::Scenario;
 
-use super::Failure;
-use super::file::{Output, refuse_existing};
+use super::file::Output;
+use super::sim::Recorded;
+use super::{Failure, pricing};
 
 #[derive(Debug, Default, Args)]
 #[group(skip)]
@@ -22,9 +23,20 @@ pub(super) struct Arguments {
     /// The report's file; standard output when left out or -
     #[arg(long, short, value_name = "FILE")]
     output: Option<PathBuf>,
+    /// Every distribution as an interval log, for the `HdrHistogram` tools
+    #[arg(long, value_name = "FILE")]
+    hdr: Option<PathBuf>,
     /// Replace an existing file
     #[arg(long)]
     force: bool,
+    #[command(flatten)]
+    pub(super) pricing: pricing::OfRun,
+}
+
+/// Where a report goes.
+pub(super) struct Outputs {
+    report: Output,
+    hdr: Option<Output>,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -40,15 +52,20 @@ enum Format {
 
 impl Arguments {
     /// Refuses what cannot be written before anything takes time: an existing file, a folder that takes none.
-    pub(super) fn open(&self) -> Result<Output, Failure> {
-        if let Some(path) = self.output.as_deref().filter(|path| path.as_os_str() != "-") {
-            refuse_existing(path, self.force)?;
+    pub(super) fn open(&self) -> Result<Outputs, Failure> {
+        if let (Some(report), Some(hdr)) = (&self.output, &self.hdr)
+            && report == hdr
+        {
+            return Err(Failure::usage("--output and --hdr name the same file: they are two"));
         }
-        Output::new(self.output.as_deref(), self.force, false)
+        let report = Output::new(self.output.as_deref(), self.force, false)?;
+        let hdr = self.hdr.as_deref().map(|path| Output::new(Some(path), self.force, false)).transpose()?;
+        Ok(Outputs { report, hdr })
     }
 
-    /// Writes `report` and gives its file its name.
-    pub(super) fn write(&self, mut output: Output, report: &Report) -> Result<(), Failure> {
+    /// Writes `report`, and the distributions of its `runs`, and gives the files their names.
+    pub(super) fn write(&self, outputs: Outputs, report: &Report, runs: &[Recorded]) -> Result<(), Failure> {
+        let Outputs { report: mut output, hdr } = outputs;
         let mut bytes = Vec::new();
         match self.format {
             Format::Text => bytes.extend_from_slice(report.to_text(style(&output)).as_bytes()),
@@ -56,8 +73,34 @@ impl Arguments {
             Format::Csv => report.write_csv(&mut bytes).map_err(Failure::new)?,
         }
         output.write(&bytes)?;
+        if let Some(mut hdr) = hdr {
+            hdr.write(&interval_log(runs)?)?;
+            hdr.finish()?;
+        }
         output.finish()
     }
+}
+
+/// The distributions of `runs`, each under a label of its own: its mode, and where a mode runs more than once whether it is
+/// simulated and its quota.
+fn interval_log(runs: &[Recorded]) -> Result<Vec<u8>, Failure> {
+    let label = |run: &Recorded| {
+        let of_mode = runs.iter().filter(|other| other.summary.mode == run.summary.mode).count();
+        let Summary { mode, kind, quota_per_s, .. } = &run.summary;
+        match quota_per_s {
+            Some(quota) if of_mode > 1 => format!("{mode}-{}-{quota}", kind.as_str()),
+            _ => mode.to_string(),
+        }
+    };
+    let labels: Vec<String> = runs.iter().map(label).collect();
+    let logged: Vec<LoggedRun<'_>> = runs
+        .iter()
+        .zip(&labels)
+        .map(|(run, label)| LoggedRun { label, recorder: &run.recorder, until: run.until })
+        .collect();
+    let mut bytes = Vec::new();
+    write_interval_log(&mut bytes, &logged).map_err(Failure::new)?;
+    Ok(bytes)
 }
 
 fn style(output: &Output) -> Style {

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
-use s3seal::workload::{PRESETS, preset};
+use s3seal::workload::{FIELDS, PRESETS, preset};
 
 use super::Failure;
 use super::file::Output;
@@ -24,6 +24,8 @@ enum Verb {
         /// Its name
         name: String,
     },
+    /// Every field that a scenario may have, with its default and its choices
+    Fields,
     /// A scenario of your own that begins as a built-in one
     New {
         /// The built-in one
@@ -41,6 +43,7 @@ enum Verb {
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let (text, output, force) = match &arguments.verb {
         Verb::List => (list(), None, false),
+        Verb::Fields => (FIELDS.to_owned(), None, false),
         Verb::Show { name } => (text_of(name)?, None, false),
         Verb::New { name, output, force } => (text_of(name)?, output.as_deref(), *force),
     };

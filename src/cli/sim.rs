@@ -1,15 +1,19 @@
-//! `s3seal sim`: a scenario in virtual time, all modes and quotas side by side.
+//! `s3seal sim`: a scenario or a trace in virtual time, all modes and quotas side by side.
 
 use clap::Args;
 use rayon::prelude::*;
-use s3seal::report::{Kind, Member, Recorder, Report, Run, Summary, Window};
+use s3seal::report::{Kind, Member, Objectives, Recorder, Report, Run, Search, Summary, Window};
 use s3seal::request::SseMode;
 use s3seal::sim::{self, Options};
 use s3seal::units::Timestamp;
-use s3seal::workload::{Naming, Scenario, Stop};
+use s3seal::workload::{Scenario, Source, Stop};
 
+use super::find_max::{self, Tried};
 use super::workload::uses_kms;
-use super::{Failure, rendering, workload};
+use super::{COMMIT, Failure, rendering, workload};
+
+/// How fine a search for the highest rate is: a simulated run has no noise, so the answer is as sharp as the seed allows.
+const RESOLUTION: f64 = 0.01;
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
@@ -20,73 +24,120 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
-    let scenario = arguments.workload.scenario()?;
     let output = arguments.rendering.open()?;
+    let work = arguments.workload.work(None)?;
+    let scenario = work.source.scenario();
+    let pricing = arguments.rendering.pricing.pricing(scenario)?;
     let rows: Vec<_> = scenario
         .modes
         .iter()
         .flat_map(|&mode| arguments.workload.quotas(mode).into_iter().map(move |quota| (mode, quota)))
         .collect();
-    let (runs, mut notes) = simulate(&scenario, &rows)?;
-    let mut report = Report::new(scenario.seed(), scenario.to_toml(), runs);
-    report.notes = rendering::notes(&scenario);
-    report.notes.append(&mut notes);
-    arguments.rendering.write(output, &report)
+    let mut simulated = simulate(&work.source, &rows, arguments.workload.find_max.as_ref())?;
+    let mut report = Report::new(scenario.seed(), scenario.to_toml(), simulated.runs());
+    report.commit = COMMIT.into();
+    report.notes = rendering::notes(scenario);
+    report.notes.extend(work.notes);
+    report.notes.append(&mut simulated.notes);
+    report.searches = simulated.searches;
+    report.price(&pricing).map_err(Failure::new)?;
+    arguments.rendering.write(output, &report, &simulated.recorded)
 }
 
-/// A simulated run for each of `rows`, in their order whatever the number of threads; and what is to be said of them.
+/// A run with its rows.
+pub(super) struct Recorded {
+    pub(super) summary: Summary,
+    pub(super) recorder: Recorder,
+    pub(super) until: Timestamp,
+}
+
+/// Simulated runs, and what is to be said of them.
+pub(super) struct Simulated {
+    pub(super) recorded: Vec<Recorded>,
+    pub(super) searches: Vec<Search>,
+    pub(super) notes: Vec<String>,
+}
+
+impl Simulated {
+    pub(super) fn runs(&self) -> Vec<Summary> {
+        self.recorded.iter().map(|run| run.summary.clone()).collect()
+    }
+}
+
+/// A simulated run for each of `rows`, in their order whatever the number of threads; with `objectives` the one at the
+/// highest rate that keeps them.
 pub(super) fn simulate(
-    scenario: &Scenario,
+    source: &Source,
     rows: &[(SseMode, Option<u64>)],
-) -> Result<(Vec<Summary>, Vec<String>), Failure> {
-    let done: Result<Vec<_>, Failure> =
-        rows.par_iter().map(|&(mode, quota)| simulate_one(scenario, mode, quota)).collect();
-    let (runs, notes): (Vec<_>, Vec<_>) = done?.into_iter().unzip();
-    let mut said: Vec<String> = Vec::new();
-    for note in notes.into_iter().flatten() {
-        if !said.contains(&note) {
-            said.push(note);
+    objectives: Option<&Objectives>,
+) -> Result<Simulated, Failure> {
+    type Row = (Recorded, Option<Search>, Option<String>);
+    let one = |&(mode, quota): &(SseMode, Option<u64>)| -> Result<Row, Failure> {
+        let Some(objectives) = objectives else {
+            let (recorded, note) = simulate_one(source, mode, quota)?;
+            return Ok((recorded, None, note));
+        };
+        let (found, (recorded, note)) = find_max::search(source, objectives, RESOLUTION, |source| {
+            let (recorded, note) = simulate_one(source, mode, quota)?;
+            let summary = recorded.summary.clone();
+            Ok(Tried { summary, run: (recorded, note), spoiled: None, interrupted: false })
+        })?;
+        Ok((recorded, Some(found), note))
+    };
+    let done: Vec<Row> = rows.par_iter().map(one).collect::<Result<_, Failure>>()?;
+    let mut simulated = Simulated { recorded: Vec::new(), searches: Vec::new(), notes: Vec::new() };
+    for (recorded, search, note) in done {
+        simulated.recorded.push(recorded);
+        simulated.searches.extend(search);
+        if let Some(note) = note.filter(|note| !simulated.notes.contains(note)) {
+            simulated.notes.push(note);
         }
     }
-    if !runs.is_empty() {
-        said.push(
+    if !simulated.recorded.is_empty() {
+        simulated.notes.push(
             "Simulated rows assume 2 µs + 0.1 ns per byte for sealing or opening a layer, and 1 µs + 0.05 ns per byte \
              for the store."
                 .into(),
         );
     }
-    Ok((runs, said))
+    Ok(simulated)
 }
 
 fn simulate_one(
-    scenario: &Scenario,
+    source: &Source,
     mode: SseMode,
     quota: Option<u64>,
-) -> Result<(Summary, Option<String>), Failure> {
-    let from = Timestamp::ZERO + scenario.warm_up;
-    let until = match scenario.stop {
-        Stop::Duration(duration) => from + duration,
-        Stop::Operations(_) => Timestamp::MAX,
-    };
-    let mut recorder = Recorder::new(Window { from, until });
+) -> Result<(Recorded, Option<String>), Failure> {
+    let mut recorder = Recorder::new(window(source.scenario()));
     let options = Options { quota, ..Options::default() };
-    let run = sim::run(scenario, mode, &options, &mut recorder).map_err(Failure::usage)?;
+    let run = sim::run_source(source, mode, &options, &mut recorder).map_err(Failure::usage)?;
     let facts = Run {
         mode,
         kind: Kind::Simulated,
         quota_per_s: uses_kms(mode).then(|| run.quota_per_s.into()),
         until: run.measured_until,
     };
-    let summary = Summary::new(&recorder, &facts, name(scenario));
-    Ok((summary, run.note.filter(|_| uses_kms(mode))))
+    let summary = Summary::new(&recorder, &facts, name(source));
+    let recorded = Recorded { summary, recorder, until: run.measured_until };
+    Ok((recorded, run.note.filter(|_| uses_kms(mode))))
 }
 
-/// The names of buckets, principals and KMS keys in reports on `scenario`.
-pub(super) fn name(scenario: &Scenario) -> impl Fn(Member) -> String {
-    let naming = Naming::new(scenario);
+/// The measured part that `scenario` plans; its end is not known beforehand where it is a number of requests.
+pub(super) fn window(scenario: &Scenario) -> Window {
+    let from = Timestamp::ZERO + scenario.warm_up;
+    let until = match scenario.stop {
+        Stop::Duration(duration) => from + duration,
+        Stop::Operations(_) => Timestamp::MAX,
+    };
+    Window { from, until }
+}
+
+/// The names of buckets, principals and KMS keys in reports on `source`.
+pub(super) fn name(source: &Source) -> impl Fn(Member) -> String {
+    let naming = source.naming();
     move |member| match member {
         Member::Bucket(bucket) => naming.bucket(bucket),
-        Member::Principal(principal) => naming.principal(principal).to_string(),
+        Member::Principal(principal) => naming.principal_name(principal),
         Member::KmsKey(key) => naming.kms_key_arn(key),
     }
 }

@@ -1,16 +1,19 @@
 //! What `sim` and `load` take: a scenario, by name or file, and flags that change it.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use clap::Args;
+use s3seal::cost::Region;
 use s3seal::pipeline;
+use s3seal::report::Objectives;
 use s3seal::request::{Operation, SseMode};
 use s3seal::rig;
 use s3seal::units::Span;
-use s3seal::workload::{ArrivalProcess, Naming, Scenario, Stop, preset, span};
+use s3seal::workload::{ArrivalProcess, Replay, ReplayOptions, Scenario, Source, Stop, preset, span};
 
-use super::Failure;
 use super::file::Input;
+use super::{Failure, field, trace};
 
 #[derive(Debug, Default, Args)]
 #[group(skip)]
@@ -21,24 +24,51 @@ pub(super) struct Arguments {
     /// A scenario file instead (see `s3seal scenario new`)
     #[arg(long, value_name = "FILE")]
     file: Option<PathBuf>,
+    #[command(flatten)]
+    trace: trace::Arguments,
     /// Requests per second, in the long run
     #[arg(long, value_name = "PER_SECOND", allow_negative_numbers = true)]
     rate: Option<f64>,
+    /// The AWS Region: its KMS quota, where --quota gives none, and its prices
+    #[arg(long, value_name = "REGION")]
+    region: Option<Region>,
     /// KMS calls per second; several, as in 5500,10000, are run side by side
-    #[arg(long, value_name = "PER_SECOND", value_delimiter = ',')]
+    #[arg(long, value_name = "PER_SECOND", value_delimiter = ',', allow_negative_numbers = true)]
     pub(super) quota: Vec<u64>,
     /// How long requests arrive in the measured part
-    #[arg(long, value_name = "TIME", value_parser = time)]
+    #[arg(long, value_name = "TIME", value_parser = time, allow_hyphen_values = true)]
     pub(super) duration: Option<Span>,
+    /// How many requests arrive in the measured part, instead
+    #[arg(long, value_name = "COUNT", conflicts_with = "duration", allow_negative_numbers = true)]
+    operations: Option<u64>,
     /// How long they arrive before it
-    #[arg(long, value_name = "TIME", value_parser = time)]
+    #[arg(long, value_name = "TIME", value_parser = time, allow_hyphen_values = true)]
     pub(super) warm_up: Option<Span>,
     /// The number from which every random choice follows
-    #[arg(long)]
+    #[arg(long, allow_negative_numbers = true)]
     seed: Option<u64>,
     /// SSE modes, as in sse-s3,sse-kms
     #[arg(long, value_name = "MODES", value_delimiter = ',')]
     modes: Vec<SseMode>,
+    /// Any other field of the scenario (see `s3seal scenario fields`), as in objects.count=1000
+    #[arg(long, value_name = "FIELD=VALUE")]
+    set: Vec<String>,
+    /// Search the highest rate that keeps these, mode by mode, as in 'p99<50ms,failed<0.1%'
+    #[arg(
+        long,
+        value_name = "OBJECTIVES",
+        long_help = "Search the highest rate that keeps these objectives, mode by mode, from the scenario's own rate on: \
+                     doubling it while they hold, then halving what is left. p50, p90, p99, p999 or max < a time; failed, \
+                     throttled or dropped < a percentage; several with commas between. <= holds at the limit itself"
+    )]
+    pub(super) find_max: Option<Objectives>,
+}
+
+/// What is to run.
+pub(super) struct Work {
+    pub(super) source: Source,
+    /// What a report says of it.
+    pub(super) notes: Vec<String>,
 }
 
 fn time(text: &str) -> Result<Span, String> {
@@ -51,22 +81,53 @@ impl Arguments {
         self.file.is_none()
             && matches!(self.scenario.as_str(), "" | "default")
             && self.duration.is_none()
+            && self.operations.is_none()
             && self.warm_up.is_none()
+            && self.trace.trace.is_none()
+            && self.set.is_empty()
+            && self.find_max.is_none()
     }
 
-    /// The scenario with its flags, held against every rule that can be checked before a run.
-    pub(super) fn scenario(&self) -> Result<Scenario, Failure> {
-        let mut scenario = match &self.file {
+    /// What is to run, held against every rule that can be checked before; `quota` in place of the scenario's.
+    pub(super) fn work(&self, quota: Option<u64>) -> Result<Work, Failure> {
+        let mut scenario = self.scenario()?;
+        scenario.kms.quota = quota.or(scenario.kms.quota);
+        scenario.validate().map_err(|error| self.explain(&error))?;
+        let work = match self.trace.read()? {
+            None => Work { source: Source::Scenario(scenario), notes: Vec::new() },
+            Some((read, name)) => {
+                let notes = vec![trace::note(&name, &read)];
+                let stop = self.duration.map(Stop::Duration).or(self.operations.map(Stop::Operations));
+                let options = ReplayOptions {
+                    speed: self.trace.speed.unwrap_or(1.0),
+                    warm_up: self.warm_up.unwrap_or(Span::ZERO),
+                    stop,
+                };
+                let replay = Replay::new(Arc::new(read), &scenario, options);
+                let replay = replay.map_err(|error| Failure::usage(format_args!("{name}: {error}")))?;
+                Work { source: Source::Replay(replay), notes }
+            }
+        };
+        self.check(&work.source)?;
+        Ok(work)
+    }
+
+    /// The scenario with its flags.
+    fn scenario(&self) -> Result<Scenario, Failure> {
+        let scenario = match &self.file {
             Some(path) => read(path)?,
             None if self.scenario.is_empty() => Scenario::default(),
             None => Scenario::parse(preset(&self.scenario).map_err(Failure::usage)?.text)
                 .map_err(Failure::usage)?,
         };
+        let mut scenario = field::set(&scenario, &self.set)?;
         if let Some(rate) = self.rate {
             set_rate(&mut scenario.arrival, rate);
         }
-        if let Some(duration) = self.duration {
-            scenario.stop = Stop::Duration(duration);
+        let stop = self.duration.map(Stop::Duration).or(self.operations.map(Stop::Operations));
+        scenario.stop = stop.unwrap_or(scenario.stop);
+        if let Some(region) = self.region {
+            scenario.kms.region = region.to_string();
         }
         scenario.warm_up = self.warm_up.unwrap_or(scenario.warm_up);
         scenario.seed = self.seed.unwrap_or(scenario.seed);
@@ -76,14 +137,13 @@ impl Arguments {
         if let [quota] = self.quota[..] {
             scenario.kms.quota = Some(quota);
         }
-        scenario.validate().map_err(|error| self.explain(&error))?;
-        self.check(&scenario)?;
         Ok(scenario)
     }
 
     /// The rooms' own rules, before anything takes time.
-    fn check(&self, scenario: &Scenario) -> Result<(), Failure> {
-        let directory = rig::directory(scenario, &Naming::new(scenario)).map_err(|e| self.explain(&e))?;
+    fn check(&self, source: &Source) -> Result<(), Failure> {
+        let scenario = source.scenario();
+        let directory = rig::directory(scenario, &source.naming()).map_err(|e| self.explain(&e))?;
         for &mode in &scenario.modes {
             rig::rules(scenario, mode).map_err(|error| self.explain(&error))?;
             for quota in self.quotas(mode) {

@@ -134,7 +134,7 @@ impl Bill {
             let line = |price: Option<Arc<Price>>, upto, quantity| {
                 let mut line =
                     Line { item, variant, region, quantity, base, price, upto, exact: None, amount: None };
-                line.charge().ok_or(BillError::Overflow { item, region, quantity, unit: item.unit() })?;
+                line.calculate().ok_or(BillError::Overflow { item, region, quantity, unit: item.unit() })?;
                 Ok(line)
             };
             // Usage is ordered by item, so one allowance at a time is enough.
@@ -215,7 +215,7 @@ impl Bill {
 
 impl Line {
     /// Calculates the amounts; `None` when that overflows.
-    fn charge(&mut self) -> Option<()> {
+    fn calculate(&mut self) -> Option<()> {
         let Some(usd) = self.price.as_ref().and_then(|price| price.usd) else { return Some(()) };
         let per = self.price.as_ref().map_or(1, |price| price.per);
         let amount = Amount::new(usd, self.quantity, per, self.base)?;

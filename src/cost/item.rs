@@ -86,7 +86,7 @@ impl Unit {
 
     /// The name in FOCUS.
     ///
-    /// Source: FOCUS 1.0 sample data for the first four; the rest after their pattern.
+    /// Source: FOCUS 1.0 sample data for the first four, events and checks; the rest after their pattern.
     pub const fn focus(self) -> &'static str {
         match self {
             Self::GbMonth => "GB-Months",
@@ -100,7 +100,7 @@ impl Unit {
             Self::Event => "Events",
             Self::ConfigurationItem => "Items",
             Self::Evaluation => "Evaluations",
-            Self::Check => "Checks",
+            Self::Check => "Security Checks",
             Self::Finding => "Findings",
         }
     }
@@ -282,6 +282,14 @@ items! {
     SelectScanned "select-scanned" S3 Gb Class "S3 Select, scanned";
     /// Bytes that S3 Select returned.
     SelectReturned "select-returned" S3 Gb Class "S3 Select, returned";
+    /// Bytes that S3 Glacier Select scanned, expedited.
+    SelectScannedExpedited "select-scanned-expedited" S3 Gb Class "S3 Select, scanned, expedited";
+    /// Bytes that S3 Glacier Select returned, expedited.
+    SelectReturnedExpedited "select-returned-expedited" S3 Gb Class "S3 Select, returned, expedited";
+    /// Bytes that S3 Glacier Select scanned in bulk.
+    SelectScannedBulk "select-scanned-bulk" S3 Gb Class "S3 Select, scanned, bulk";
+    /// Bytes that S3 Glacier Select returned in bulk.
+    SelectReturnedBulk "select-returned-bulk" S3 Gb Class "S3 Select, returned, bulk";
     /// General purpose buckets.
     Bucket "bucket" S3 BucketMonth Nothing "General purpose buckets";
     /// Batch Operations jobs.
@@ -298,6 +306,10 @@ items! {
     InterRegionTransfer "inter-region-transfer" S3 Gb Destination "Transfer to another Region";
     /// Bytes to the internet.
     InternetTransfer "internet-transfer" S3 Gb Nothing "Transfer to the internet";
+    /// Bytes to `CloudFront`.
+    CloudFrontTransfer "cloudfront-transfer" S3 Gb Nothing "Transfer to CloudFront";
+    /// Bytes from other Regions and from the internet.
+    TransferIn "transfer-in" S3 Gb Nothing "Transfer in";
     /// Management events, first copy in a Region. KMS calls that S3 makes are management events.
     CloudTrailManagement "cloudtrail-management" CloudTrail Event Nothing "CloudTrail management events, first copy";
     /// Management events, further copies.

@@ -23,9 +23,9 @@
 
 mod amount;
 mod bill;
+mod charge;
 mod focus;
 mod item;
-mod json;
 mod month;
 mod nearest;
 mod price_book;
@@ -39,6 +39,7 @@ mod usage_file;
 
 pub use amount::quotient;
 pub use bill::{Bill, BillError, Line, Terms};
+pub use charge::Charge;
 pub use focus::{FOCUS_COLUMNS, focus};
 pub use item::{Item, Service, StorageClass, Unit, Variant};
 pub use month::Month;

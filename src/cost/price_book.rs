@@ -149,6 +149,15 @@ impl PriceBook {
         Self { rows: price_file::parse(EMBEDDED, "price.csv").expect("price.csv is embedded and tested") }
     }
 
+    /// The month in which the prices that come with the program were read: 2026-11. Reports are priced for it unless
+    /// told otherwise, so that the same run costs the same whenever it is made.
+    ///
+    /// # Panics
+    /// Never: the month is one.
+    pub fn month() -> Month {
+        Month::of(jiff::civil::Date::constant(2026, 11, 1)).expect("after S3 opened")
+    }
+
     /// This book with the rows of `text` over it: what they price, by item and variant, they price alone.
     ///
     /// A row for `all` or `commercial` replaces what the book has for the Regions among them; with a first tier a file

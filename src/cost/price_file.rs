@@ -100,6 +100,30 @@ pub enum PriceProblem {
     NoFirstTier(String),
 }
 
+impl Price {
+    /// The row as a price book has it: the columns that `--prices` reads, with their fields; empty where there is
+    /// nothing to say.
+    pub fn fields(&self) -> [(&'static str, String); COLUMNS.len()] {
+        let month = |month: Option<Month>| month.map(|month| month.to_string()).unwrap_or_default();
+        let fields = [
+            self.item.to_string(),
+            self.variant.as_str().into(),
+            self.scope.as_str().into(),
+            self.over.to_string(),
+            self.usd.map(|usd| usd.to_string()).unwrap_or_default(),
+            self.per.to_string(),
+            self.item.unit().to_string(),
+            month(self.from),
+            month(self.until),
+            self.source_date.clone(),
+            self.confidence.to_string(),
+            self.source.clone(),
+            self.note.clone(),
+        ];
+        std::array::from_fn(|place| (COLUMNS[place], fields[place].clone()))
+    }
+}
+
 fn hint(nearest: Option<&str>) -> String {
     nearest.map(|name| format!("; did you mean `{name}`?")).unwrap_or_default()
 }

@@ -242,11 +242,9 @@ mod tests {
         }
     }
 
+    /// `VmFlags` of the mapping at `address`, as the kernel lists them.
     #[cfg(target_os = "linux")]
-    #[test]
-    fn pages_with_keys_are_left_out_of_core_dumps() {
-        let secret = Secret::take(&mut [1; KEY_BYTES]);
-        let address = std::ptr::from_ref(secret.bytes()) as usize;
+    fn vm_flags(address: usize) -> Vec<String> {
         let maps = std::fs::read_to_string("/proc/self/smaps").unwrap();
         let mut inside = false;
         let flags = maps.lines().find(|line| {
@@ -258,7 +256,18 @@ mod tests {
             }
             inside && line.starts_with("VmFlags:")
         });
-        let flags = flags.expect("the mapping stands in smaps");
-        assert!(flags.split_whitespace().any(|flag| flag == "dd"), "{flags}");
+        flags.expect("the mapping stands in smaps").split_whitespace().map(Into::into).collect()
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn pages_with_keys_are_left_out_of_core_dumps_and_locked_where_it_says_so() {
+        let secrets: Vec<Secret> = (0..2_000).map(|_| Secret::take(&mut [1; KEY_BYTES])).collect();
+        let flags: Vec<Vec<String>> =
+            secrets.iter().step_by(100).map(|s| vm_flags(std::ptr::from_ref(s.bytes()) as usize)).collect();
+        let all = |flag: &str| flags.iter().all(|flags| flags.iter().any(|f| f == flag));
+        assert!(all("dd"), "{flags:?}");
+        // The kernel may refuse to lock (`ulimit -l`); what is claimed is never more than what holds.
+        assert!(all("lo") || protection() == Protection::NotLocked, "{flags:?}, but {:?}", protection());
     }
 }

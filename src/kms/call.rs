@@ -3,7 +3,7 @@
 use super::error::KmsError;
 use super::key::KeyIndex;
 use super::quota::Throttled;
-use crate::envelope::EncryptionContext;
+use crate::envelope::{EncryptionContext, KeyArn};
 use crate::request::Principal;
 use crate::units::Timestamp;
 
@@ -27,8 +27,9 @@ pub enum Operation {
         /// The key that the request names, where it names one.
         named: Option<KeyIndex>,
     },
-    /// `ReEncrypt` of a blob under this material of the key to another key. One call, one unit of quota; in a custom
-    /// key store, of the source's.
+    /// `ReEncrypt` of a blob under this material of the key to another key. One request: one unit of the account's quota,
+    /// and one of each custom key store in which either key is. Where both are in one store AWS does not say whether that
+    /// is one unit or two; one, since its quotas count requests, is an assumption.
     ReEncrypt {
         /// The material's number.
         material: u32,
@@ -76,8 +77,11 @@ pub struct Call<'a> {
     pub principal: &'a Principal,
     /// How the call comes.
     pub connection: Connection,
-    /// The encryption context, for the audit log alone: whether it matches is found out by the cryptography.
+    /// The encryption context, for `ReEncrypt` that of the old blob; for the audit log alone: whether it matches is found
+    /// out by the cryptography.
     pub context: Option<&'a EncryptionContext>,
+    /// For `ReEncrypt` the context of the new blob, for the audit log alone.
+    pub new_context: Option<&'a EncryptionContext>,
     /// Whether S3 calls on the principal's behalf.
     pub via_s3: bool,
 }
@@ -85,7 +89,40 @@ pub struct Call<'a> {
 impl<'a> Call<'a> {
     /// A call over a warm connection from the same Region, not through S3, without context.
     pub fn new(operation: Operation, key: KeyIndex, principal: &'a Principal) -> Self {
-        Self { operation, key, principal, connection: Connection::default(), context: None, via_s3: false }
+        let connection = Connection::default();
+        Self { operation, key, principal, connection, context: None, new_context: None, via_s3: false }
+    }
+}
+
+/// A call that names a key, or bears a blob, that this KMS does not have: charged and logged as any other, and then
+/// refused.
+#[derive(Clone, Debug)]
+pub struct Stray<'a> {
+    /// The operation's name, from [`Operation::as_str`] or [`Change::as_str`](super::Change::as_str).
+    pub name: &'static str,
+    /// The key as the request names it, if it does.
+    pub key: Option<&'a KeyArn>,
+    /// Why it is refused: what [`Model::find`](super::Model::find) or [`Model::resolve`](super::Model::resolve) said.
+    pub error: KmsError,
+    /// Who asks, and whose account is charged.
+    pub principal: &'a Principal,
+    /// How the call comes.
+    pub connection: Connection,
+    /// The encryption context, for the audit log alone.
+    pub context: Option<&'a EncryptionContext>,
+    /// Whether S3 calls on the principal's behalf.
+    pub via_s3: bool,
+}
+
+impl<'a> Stray<'a> {
+    /// A call that names `key`, over a warm connection from the same Region, not through S3, without context.
+    pub fn new(
+        name: &'static str,
+        key: Option<&'a KeyArn>,
+        error: KmsError,
+        principal: &'a Principal,
+    ) -> Self {
+        Self { name, key, error, principal, connection: Connection::default(), context: None, via_s3: false }
     }
 }
 

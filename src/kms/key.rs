@@ -107,6 +107,15 @@ impl KeyKind {
         }
     }
 
+    /// The custom key store, where the key is in one.
+    #[inline]
+    pub(super) const fn store(self) -> Option<StoreIndex> {
+        match self {
+            Self::CustomStore(store) => Some(store),
+            Self::AwsOwned | Self::AwsManaged | Self::Customer | Self::Imported => None,
+        }
+    }
+
     /// Days between the rotations that AWS does by itself from the day of creation on; `None` where the customer
     /// decides. Source: KMS developer guide, Rotating keys; May 2022 for the change (day assumed).
     pub(super) fn own_rotation_days(self, on: Date) -> Option<u32> {
@@ -168,6 +177,17 @@ impl Grantee {
             Self::Role { account, role } => account == principal.account() && role == principal.role(),
         }
     }
+}
+
+/// A key to be made: `CreateKey`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewKey {
+    /// Its ARN, which the caller makes up: a model has no generator of its own.
+    pub arn: KeyArn,
+    /// Its kind.
+    pub kind: KeyKind,
+    /// Who may use it.
+    pub allowed: Vec<Grantee>,
 }
 
 /// Something done to a key: a management call, or an event outside of it.

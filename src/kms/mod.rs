@@ -59,12 +59,12 @@ pub use audit::{Event, Trail};
 pub use authorisation::authorise;
 pub use background::Background;
 pub use backoff::{Attempts, Failure, GiveUp, Jitter, Retry, RetryBudget, RetryCost, RetryPolicy};
-pub use call::{Answer, Call, Connection, Granted, Operation, Reply};
+pub use call::{Answer, Call, Connection, Granted, Operation, Reply, Stray};
 pub use error::{AwsError, KmsError, LimitedResource};
 pub use fault::Fault;
 pub use key::{
-    Change, Grantee, Key, KeyIndex, KeyKind, KeyState, MaterialId, ON_DEMAND_ROTATIONS_MAX, PENDING_DAYS,
-    ROTATION_DAYS, StoreIndex,
+    Change, Grantee, Key, KeyIndex, KeyKind, KeyState, MaterialId, NewKey, ON_DEMAND_ROTATIONS_MAX,
+    PENDING_DAYS, ROTATION_DAYS, StoreIndex,
 };
 pub use lifecycle::RotationStatus;
 pub use model::{KEYS_PER_ACCOUNT_MAX, Model};

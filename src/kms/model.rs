@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use jiff::civil::Date;
 
 use super::authorisation::authorise;
-use super::call::{Answer, Call, Connection, Granted, Operation, Reply};
+use super::call::{Answer, Call, Connection, Granted, Operation, Reply, Stray};
 use super::error::{KmsError, LimitedResource};
 use super::fault::{Fault, FaultWindows};
-use super::key::{Change, Grantee, Key, KeyIndex, KeyKind, StoreIndex};
+use super::key::{Change, Grantee, Key, KeyIndex, KeyKind, NewKey, StoreIndex};
 use super::quota::{Pool, QuotaError, Throttled};
 use super::quota_table::Quota;
 use super::service_time::ServiceTimes;
@@ -166,7 +166,7 @@ impl Model {
         if self.by_id.contains_key(&id) {
             return Err(refuse("keyId", "an id that no other key has"));
         }
-        if matches!(kind, KeyKind::CustomStore(store) if self.stores.len() <= store.0 as usize) {
+        if kind.store().is_some_and(|store| self.stores.len() <= store.0 as usize) {
             return Err(refuse("customKeyStoreId", "a store of this KMS"));
         }
         // AWS's own keys do not count; keys in every other state do.
@@ -307,16 +307,27 @@ impl Model {
         reply
     }
 
-    /// `CreateKey` by `principal` at `now`, with an ARN that the caller made up.
+    /// Refuses `stray` at `now`, once its caller's quota has admitted it.
+    pub fn refuse(&self, stray: &Stray<'_>, now: Timestamp, stream: &mut Stream) -> Reply {
+        let admission = |model: &Self| {
+            let account = model.caller(stray.principal)?;
+            if MANAGEMENT.contains(&stray.name) {
+                return account.admit_management(stray.name, now);
+            }
+            Ok(account.cryptographic.admit(1, now)?)
+        };
+        self.answer(admission, |_| Err(stray.error.clone()), stray.connection, now, stream)
+    }
+
+    /// `CreateKey` by `principal` at `now`.
     pub fn create_key(
         &mut self,
         principal: &Principal,
-        arn: KeyArn,
-        kind: KeyKind,
-        allowed: Vec<Grantee>,
+        new: NewKey,
         now: Timestamp,
         stream: &mut Stream,
     ) -> Reply {
+        let NewKey { arn, kind, allowed } = new;
         let admission = self.admit_management(principal, "CreateKey", now);
         let ours = principal.account() == arn.account();
         let customers = !matches!(kind, KeyKind::AwsOwned | KeyKind::AwsManaged);
@@ -389,18 +400,36 @@ impl Model {
             }
             _ => {}
         }
-        match key.kind() {
-            KeyKind::CustomStore(store) => {
-                let store = &self.stores[store.0 as usize];
+        let account = &account.cryptographic;
+        // The store comes first and gives back what the account then refuses.
+        match (key.kind().store(), self.new_store(call, key)) {
+            (None, None) => account.admit(1, now)?,
+            (Some(store), None) => {
                 let generates = matches!(
                     call.operation,
                     Operation::GenerateDataKey | Operation::GenerateDataKeyWithoutPlaintext
                 );
+                let store = self.store(store);
                 let weight = if generates { store.generate_weight } else { 1 };
-                Ok(store.pool.admit_with(weight, &account.cryptographic, 1, now)?)
+                Pool::admit_all([(&store.pool, weight), (account, 1)], now)?;
             }
-            _ => Ok(account.cryptographic.admit(1, now)?),
+            (None, Some(new)) => Pool::admit_all([(&self.store(new).pool, 1), (account, 1)], now)?,
+            (Some(old), Some(new)) => {
+                let (old, new) = (&self.store(old).pool, &self.store(new).pool);
+                Pool::admit_all([(old, 1), (new, 1), (account, 1)], now)?;
+            }
         }
+        Ok(())
+    }
+
+    /// The store that a `ReEncrypt` charges beside that of the old key.
+    fn new_store(&self, call: &Call<'_>, key: &Key) -> Option<StoreIndex> {
+        let Operation::ReEncrypt { to, .. } = call.operation else { return None };
+        self.key(to).kind().store().filter(|store| key.kind().store() != Some(*store))
+    }
+
+    fn store(&self, store: StoreIndex) -> &Store {
+        &self.stores[store.0 as usize]
     }
 
     fn admit_management(

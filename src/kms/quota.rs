@@ -200,26 +200,35 @@ impl Pool {
         self.take(weight, now).map(|_| ())
     }
 
-    /// Takes `weight` units here and `other_weight` of `other` at `now`, all or none.
+    /// Takes from each pool its units at `now`, all or none.
     ///
-    /// This pool comes first and gives its units back when the other refuses. Giving back never makes room that was
+    /// In the order given; those before the one that refuses get their units back. Giving back never makes room that was
     /// not there: a window gets the units only while it is the latest, a bucket only when nobody drew since. A race
-    /// can thus lose units of this pool, never admit too many; a single thread loses none.
+    /// can thus lose units, never admit too many; a single thread loses none.
     ///
     /// # Errors
-    /// [`Throttled`] by the pool that refused.
-    pub fn admit_with(
-        &self,
-        weight: u32,
-        other: &Self,
-        other_weight: u32,
-        now: Timestamp,
-    ) -> Result<(), Throttled> {
-        let receipt = self.take(weight, now)?;
-        other.take(other_weight, now).map(|_| ()).inspect_err(|_| match self.plan {
+    /// [`Throttled`] by the first pool that refuses.
+    pub fn admit_all<const N: usize>(charges: [(&Self, u32); N], now: Timestamp) -> Result<(), Throttled> {
+        let mut receipts = [None; N];
+        for (i, (pool, weight)) in charges.into_iter().enumerate() {
+            match pool.take(weight, now) {
+                Ok(receipt) => receipts[i] = Some(receipt),
+                Err(throttled) => {
+                    for ((pool, weight), receipt) in charges.into_iter().zip(receipts.into_iter().flatten()) {
+                        pool.give_back(receipt, weight);
+                    }
+                    return Err(throttled);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn give_back(&self, receipt: Receipt, weight: u32) {
+        match self.plan {
             Plan::Window { .. } | Plan::VaryingWindow => self.word.undo_window(receipt, weight.into()),
             Plan::Bucket { .. } | Plan::VaryingBucket { .. } => self.word.undo_bucket(receipt),
-        })
+        }
     }
 
     fn take(&self, weight: u32, now: Timestamp) -> Result<Receipt, Throttled> {
@@ -416,12 +425,14 @@ mod tests {
     }
 
     #[test]
-    fn both_pools_admit_or_neither_is_charged() {
-        for (store, account) in [(window(10), window(2)), (bucket(10, 10), bucket(1, 2))] {
-            let pass = (0..9).filter(|_| store.admit_with(3, &account, 1, at(0)).is_ok()).count();
-            assert_eq!(pass, 2);
-            // Two calls of weight 3 are charged, the seven refused ones are not.
-            assert_eq!(admitted(&store, 99, at(0)), 4);
+    fn all_pools_admit_or_none_is_charged() {
+        for (store, other, account) in
+            [(window(10), window(8), window(2)), (bucket(10, 10), bucket(1, 8), bucket(1, 2))]
+        {
+            let call = |_: &u32| Pool::admit_all([(&store, 3), (&other, 2), (&account, 1)], at(0)).is_ok();
+            assert_eq!((0..9).filter(call).count(), 2);
+            // Two calls of weights 3 and 2 are charged, the seven refused ones are not.
+            assert_eq!((admitted(&store, 99, at(0)), admitted(&other, 99, at(0))), (4, 4));
         }
     }
 

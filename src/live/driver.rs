@@ -10,7 +10,7 @@ use super::clock::{Clock, Time};
 use super::error::{LiveError, WorkError};
 use super::store::{Buffers, Store, Stored};
 use super::task::{Finished, HAND_OUT_BYTES};
-use super::vault::{Held, Kind, Name, Vault};
+use super::vault::{Held, Name, Vault};
 use crate::cache::{self, Cache, Failure, Metrics, Off, Shared};
 use crate::envelope::WrappedKey;
 use crate::kms::{BlobHeader, Granted};
@@ -21,7 +21,7 @@ use crate::report::{Percentiles, Sink};
 use crate::request::{Ending, Operation, Outcome, SseMode};
 use crate::rig::{self, EventQueue, Kms, Place, S3Times, Slab, Stalls};
 use crate::units::{Span, Stream, Timestamp};
-use crate::workload::{Arrival, Arrivals, FleetStart, Naming, Placement, Scenario, Stop};
+use crate::workload::{Arrival, Arrivals, FleetStart, Placement, Scenario, Source, Stop};
 
 /// Most requests in flight when nothing else is asked; see [`crate::live`]. As in a simulation.
 pub const IN_FLIGHT_MAX_DEFAULT: usize = 100_000;
@@ -114,18 +114,33 @@ pub fn run(
     progress: &Progress,
     sink: &mut impl Sink,
 ) -> Result<Run, LiveError> {
+    run_source(&Source::from(scenario), mode, options, buffers, progress, sink)
+}
+
+/// As [`run`], for the schedule of a scenario or for a trace.
+///
+/// # Errors
+/// As [`run`].
+pub fn run_source(
+    source: &Source,
+    mode: SseMode,
+    options: &Options,
+    buffers: &mut Buffers,
+    progress: &Progress,
+    sink: &mut impl Sink,
+) -> Result<Run, LiveError> {
     if is_cached(mode) {
         // One thread asks the cache: one stripe.
         let make = |rules, generations| Shared::<Held>::new(rules, generations, 1);
-        run_with(scenario, mode, options, buffers, progress, sink, make)
+        run_with(source, mode, options, buffers, progress, sink, make)
     } else {
         let make = |rules, generations| Ok(Off::<Arc<Held>>::new(rules, generations));
-        run_with(scenario, mode, options, buffers, progress, sink, make)
+        run_with(source, mode, options, buffers, progress, sink, make)
     }
 }
 
 fn run_with<C, S>(
-    scenario: &Scenario,
+    source: &Source,
     mode: SseMode,
     options: &Options,
     buffers: &mut Buffers,
@@ -139,17 +154,17 @@ where
     C::Material: From<Held>,
     S: Sink,
 {
-    let directory = rig::directory(scenario, &Naming::new(scenario))?;
+    let (scenario, naming) = (source.scenario(), source.naming());
+    let directory = rig::directory(scenario, &naming)?;
     let settings = rig::settings(scenario, mode);
     let kms = rig::kms(scenario, mode, options.quota, &directory)?;
     let (seal, open) = rig::rules(scenario, mode)?;
-    let vault = Arc::new(Vault::new(scenario, mode, directory.kms_keys.clone())?);
+    let vault = Arc::new(Vault::new(scenario, naming, mode, directory.kms_keys.clone())?);
     let headers: Vec<BlobHeader> =
         kms.keys.iter().map(|&key| kms.model.header(Granted { key, material: 0 })).collect();
-    let arrivals = Arrivals::new(scenario);
+    let measured_from = Timestamp::ZERO + scenario.warm_up;
     let lifetime = settings.bucket_key.lifetime;
-    let first_new = arrivals.fixed_objects();
-    let store = Store::new(scenario, &vault, &headers, lifetime, first_new, options.memory_max, buffers)?;
+    let store = Store::new(source, &vault, &headers, lifetime, options.memory_max, buffers)?;
     let hosts = scenario.fleet.hosts;
     let caches = (0..Core::<C>::caches(mode, hosts))
         .map(|_| cache::Core::new(seal.clone(), open.clone(), make))
@@ -189,8 +204,8 @@ where
         receiver,
         next_handle: FIRST_NEW_HANDLE,
         run: Run {
-            measured_from: arrivals.measured_from(),
-            measured_until: arrivals.measured_from(),
+            measured_from,
+            measured_until: measured_from,
             interrupted: false,
             requests: 0,
             abandoned: 0,
@@ -208,7 +223,10 @@ where
         progress,
         sink,
     };
-    Ok(driver.run(scenario, arrivals, buffers))
+    Ok(match source {
+        Source::Scenario(_) => driver.run(scenario, &mut Arrivals::new(scenario), buffers),
+        Source::Replay(replay) => driver.run(scenario, &mut replay.arrivals(), buffers),
+    })
 }
 
 /// A request and what the driver knows of it.
@@ -312,7 +330,12 @@ where
     C::Material: From<Held>,
     S: Sink,
 {
-    fn run(mut self, scenario: &Scenario, mut arrivals: Arrivals, buffers: &mut Buffers) -> Run {
+    fn run(
+        mut self,
+        scenario: &Scenario,
+        arrivals: &mut dyn Iterator<Item = Arrival>,
+        buffers: &mut Buffers,
+    ) -> Run {
         let measured_from = self.run.measured_from;
         if scenario.fleet.start == FleetStart::Cold {
             self.queue.push(measured_from, Event::ColdStart);
@@ -372,10 +395,8 @@ where
 
     /// Opens the copies, which nobody read during the run, with keys that KMS opens anew.
     fn check_copies(&mut self) {
-        let copies: Vec<Arc<Stored>> = self.store.copies.values().cloned().collect();
-        for copy in copies {
-            let (bucket, kms_key) = (self.placement.bucket(copy.object), self.placement.kms_key(copy.object));
-            let name = Name { bucket, kms_key, object: copy.object, kind: Kind::Copy };
+        let copies: Vec<(Name, Arc<Stored>)> = self.store.copies.values().cloned().collect();
+        for (name, copy) in copies {
             match self.vault.check_stored(&copy, name) {
                 Ok(()) => self.run.copies += 1,
                 Err(error) => self.broken(error),

@@ -25,7 +25,7 @@ mod driver;
 mod turn;
 
 pub use clock::{NOISE_PROBE, SPIN_AHEAD, Time};
-pub use driver::{IN_FLIGHT_MAX_DEFAULT, Options, Progress, Run, run};
+pub use driver::{IN_FLIGHT_MAX_DEFAULT, Options, Progress, Run, run, run_source};
 pub use error::{LiveError, WorkError};
 pub use lag::{LAG_MATERIAL, LAG_MAX, LAG_SHARE, spoiled};
 pub use store::Buffers;

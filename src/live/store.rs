@@ -12,7 +12,7 @@ use crate::kms::BlobHeader;
 use crate::pipeline::{KeyHandle, Standing};
 use crate::request::SseMode;
 use crate::units::Span;
-use crate::workload::{Existing, Population, Scenario};
+use crate::workload::{Existing, Population, Source};
 
 /// Most objects of a population in memory.
 const OBJECTS_MAX: u64 = 1 << 28;
@@ -61,7 +61,7 @@ pub(super) struct Store {
     made: Vec<Option<Arc<Stored>>>,
     first_new: u64,
     /// Copies and uploads, by their ids; nobody reads them during the run.
-    pub(super) copies: BTreeMap<u64, Arc<Stored>>,
+    pub(super) copies: BTreeMap<u64, (Name, Arc<Stored>)>,
     pub(super) uploads: BTreeMap<u64, Arc<Upload>>,
     /// Wrapped keys by handle, where a handle alone leads to them.
     pub(super) wrapped: BTreeMap<KeyHandle, WrappedKey>,
@@ -80,21 +80,23 @@ enum Names {
 }
 
 impl Store {
-    /// Seals the population of `scenario` by its mode, outside any quota. `headers` are those of KMS's blobs, by KMS key.
+    /// Seals the population of `source` by its mode, outside any quota. `headers` are those of KMS's blobs, by KMS key.
     pub(super) fn new(
-        scenario: &Scenario,
+        source: &Source,
         vault: &Vault,
         headers: &[BlobHeader],
         lifetime: Span,
-        first_new: u64,
         memory_max: u64,
         buffers: &mut Buffers,
     ) -> Result<Self, LiveError> {
-        let population = Population::new(scenario);
+        let population = source.population();
         if population.count() > OBJECTS_MAX {
             return Err(LiveError::Objects { count: population.count(), expected: OBJECTS_MAX });
         }
-        let bytes = population.iter().fold(0_u64, |sum, existing| sum.saturating_add(existing.bytes));
+        let bytes = match source {
+            Source::Scenario(_) => population.iter().fold(0_u64, |sum, e| sum.saturating_add(e.bytes)),
+            Source::Replay(replay) => replay.bytes_at_most(),
+        };
         if bytes > memory_max {
             return Err(LiveError::Memory { bytes, available: memory_max });
         }
@@ -111,14 +113,18 @@ impl Store {
             .into_par_iter()
             .enumerate()
             .map_init(Vec::new, |plain, (object, sealed)| {
-                let existing = population.object(object as u64);
+                let object = object as u64;
+                if !population.exists(object) {
+                    return Ok(None);
+                }
+                let existing = population.object(object);
                 seal(&existing, names, vault, headers, &population, &keys, plain, sealed)
             })
             .collect::<Result<Vec<_>, WorkError>>()?;
         Ok(Self {
             of_population,
             made: Vec::new(),
-            first_new,
+            first_new: source.first_new(),
             copies: BTreeMap::new(),
             uploads: BTreeMap::new(),
             // The keys themselves are wiped here: to read an object, the run has to ask KMS.
@@ -170,8 +176,8 @@ impl Store {
 
     /// Leaves all memory to the next run.
     pub(super) fn recycle(self, buffers: &mut Buffers) {
-        let objects =
-            self.of_population.into_iter().chain(self.made).flatten().chain(self.copies.into_values());
+        let copies = self.copies.into_values().map(|(_, copy)| copy);
+        let objects = self.of_population.into_iter().chain(self.made).flatten().chain(copies);
         buffers.0.extend(objects.filter_map(Arc::into_inner).map(|stored| stored.sealed));
         for upload in self.uploads.into_values().filter_map(Arc::into_inner) {
             buffers.0.extend(upload.parts);

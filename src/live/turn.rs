@@ -287,6 +287,8 @@ where
         if phase == Phase::Open {
             let source = running.source.clone().expect("a request without its object ends before");
             let range = match arrival.shape {
+                // All of it, or of an object that is shorter by now than the trace says.
+                Shape::Range { bytes, .. } if bytes >= arrival.bytes => None,
                 Shape::Range { first, bytes } => Some((first, bytes)),
                 _ => None,
             };
@@ -355,7 +357,7 @@ where
                 let sealed = std::mem::take(&mut running.out);
                 if let Shape::Copy { target } = arrival.shape {
                     let stored = Arc::new(Stored { handle, object, version, sealed });
-                    self.store.copies.insert(target, stored);
+                    self.store.copies.insert(target, (name_of(&arrival, true), stored));
                 }
                 None
             }

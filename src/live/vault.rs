@@ -97,8 +97,12 @@ impl Unwrapped<'_> {
 }
 
 impl Vault {
-    pub(super) fn new(scenario: &Scenario, mode: SseMode, arns: Vec<KeyArn>) -> Result<Self, WorkError> {
-        let naming = Naming::new(scenario);
+    pub(super) fn new(
+        scenario: &Scenario,
+        naming: Naming,
+        mode: SseMode,
+        arns: Vec<KeyArn>,
+    ) -> Result<Self, WorkError> {
         Ok(Self {
             mode,
             bodies: Bodies::new(Seed(scenario.seed)),
@@ -373,7 +377,7 @@ mod tests {
         let scenario = Scenario::default();
         let directory = rig::directory(&scenario, &Naming::new(&scenario)).unwrap();
         let kms = rig::kms(&scenario, mode, None, &directory).unwrap();
-        let vault = Vault::new(&scenario, mode, directory.kms_keys).unwrap();
+        let vault = Vault::new(&scenario, Naming::new(&scenario), mode, directory.kms_keys).unwrap();
         let header = kms.model.header(Granted { key: kms.keys[0], material: 0 });
         let held = vault.generate(KeyHandle(1), &header, NAME).unwrap();
         (vault, held)

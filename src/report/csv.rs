@@ -2,13 +2,13 @@
 
 use std::io;
 
-use super::{Report, Summary};
+use super::{Cost, Report, Summary};
 
 /// What a column is called, and its field for a run.
 type Column = (&'static str, fn(&Report, &Summary) -> String);
 
 /// Every column, in order. New ones are added at the end.
-const COLUMNS: [Column; 52] = [
+const COLUMNS: [Column; 62] = [
     ("report_version", |report, _| report.version.to_string()),
     ("s3seal", |report, _| report.s3seal.clone()),
     ("commit", |report, _| report.commit.clone()),
@@ -61,6 +61,18 @@ const COLUMNS: [Column; 52] = [
     ("attempts_per_request", |_, run| optional(run.amplification.attempts)),
     ("bytes", |_, run| run.bytes.to_string()),
     ("bytes_per_s", |_, run| run.bytes_per_s.to_string()),
+    ("cost_region", |_, run| cost(run, |cost| Some(cost.region.clone()))),
+    ("cost_month", |_, run| cost(run, |cost| Some(cost.month.clone()))),
+    ("cost_complete", |_, run| cost(run, |cost| Some(cost.complete.to_string()))),
+    ("cost_confirmed", |_, run| cost(run, |cost| Some(cost.confirmed.to_string()))),
+    ("total_usd_per_month", |_, run| cost(run, |cost| Some(cost.total.to_string()))),
+    ("encryption_usd_per_month", |_, run| cost(run, |cost| Some(cost.encryption_adds.to_string()))),
+    ("total_usd_per_million", |_, run| cost(run, |cost| Some(cost.per_million?.total.to_string()))),
+    ("encryption_usd_per_million", |_, run| {
+        cost(run, |cost| Some(cost.per_million?.encryption_adds.to_string()))
+    }),
+    ("saves_usd_per_month", |_, run| cost(run, |cost| Some(cost.saves.as_ref()?.usd.to_string()))),
+    ("kms_requests_per_month", |_, run| cost(run, |cost| Some(cost.kms_requests.to_string()))),
 ];
 
 impl Report {
@@ -75,6 +87,10 @@ impl Report {
         write_row(out, COLUMNS.map(|(name, _)| name.to_owned()))?;
         self.runs.iter().try_for_each(|run| write_row(out, COLUMNS.map(|(_, field)| field(self, run))))
     }
+}
+
+fn cost(run: &Summary, field: fn(&Cost) -> Option<String>) -> String {
+    run.cost.as_ref().and_then(field).unwrap_or_default()
 }
 
 fn optional(field: Option<impl ToString>) -> String {

@@ -2,7 +2,9 @@
 
 use super::figure::{self, count, rate, ratio, share, time};
 use super::{Kind, Report, Share, Summary};
+use crate::cost::grouped_decimal;
 use crate::request::SseMode;
+use crate::units::Usd;
 
 /// How many sentences a reader takes away.
 const FINDINGS_MAX: usize = 3;
@@ -48,7 +50,8 @@ pub struct Finding {
 }
 
 impl Report {
-    /// At most three findings, the most important first. Rules that find nothing to say give way to later ones.
+    /// At most three findings, the most important first. Rules that find nothing to say give way to later ones. A report on
+    /// searches says what they found instead: its runs are at rates of their own and do not compare.
     pub fn findings(&self) -> Vec<Finding> {
         let rules: [(Rule, Say); 6] = [
             (Rule::Invalid, invalid),
@@ -58,7 +61,9 @@ impl Report {
             (Rule::Change, change),
             (Rule::Concentration, concentration),
         ];
-        let said = rules.into_iter().filter_map(|(rule, say)| Some(Finding { rule, sentence: say(self)? }));
+        let ruled = if self.searches.is_empty() { &rules[..] } else { &rules[..1] };
+        let said =
+            ruled.iter().copied().filter_map(|(rule, say)| Some(Finding { rule, sentence: say(self)? }));
         said.take(FINDINGS_MAX).collect()
     }
 }
@@ -213,7 +218,7 @@ fn change(report: &Report) -> Option<String> {
         };
         return Some(format!(
             "The cheapest change is {what}: {} needs {} per request where {} needs {}, {} fewer, with a p99 of {} \
-             instead of {}.",
+             instead of {}{}.",
             title(run),
             kms_calls(run.calls_per_request().unwrap_or(0.0)),
             title(base),
@@ -221,6 +226,7 @@ fn change(report: &Report) -> Option<String> {
             share(Some(*saved)),
             tail(run),
             tail(base),
+            money_saved(run),
         ));
     }
     let (best, _) = changes.into_iter().reduce(|a, b| if b.1 > a.1 { b } else { a })?;
@@ -232,6 +238,14 @@ fn change(report: &Report) -> Option<String> {
         title(base),
         rate(needed),
     ))
+}
+
+/// What the change saves in money, where that is known and worth a word.
+fn money_saved(run: &Summary) -> String {
+    let cost = run.cost.as_ref().filter(|cost| cost.complete);
+    let usd = cost.and_then(|cost| cost.saves.as_ref()).map(|saves| saves.usd.to_cents());
+    let usd = usd.filter(|usd| *usd >= Usd::from_cents(100));
+    usd.map(|usd| format!("; it saves {} USD a month", grouped_decimal(usd.decimal(), 0))).unwrap_or_default()
 }
 
 fn concentration(report: &Report) -> Option<String> {

@@ -7,13 +7,16 @@
 //! reads a clock.
 
 mod chart;
+mod cost;
 mod csv;
 mod distribution;
 mod figure;
 mod finding;
 mod hdr;
 mod json;
+mod objective;
 mod recorder;
+mod search;
 mod series;
 mod sink;
 mod summary;
@@ -23,11 +26,16 @@ mod total;
 
 use serde::{Deserialize, Serialize};
 
+pub use cost::{
+    Cost, CostAttribution, CostShare, PerMillion, Pricing, PricingError, Saving, body_passes, request_item,
+};
 pub use distribution::{Distribution, Percentiles};
 pub use finding::{Finding, Rule};
 pub use hdr::{LoggedRun, write_interval_log};
 pub use json::ReportError;
+pub use objective::{Limit, Miss, Objective, ObjectiveError, Objectives, Quantity};
 pub use recorder::{Phase, Recorder, Window};
+pub use search::{Probe, Search, Verdict};
 pub use sink::Sink;
 pub use summary::{
     Amplification, Attribution, Cache, Endings, Kind, Kms, KmsOperation, Member, OperationSummary,
@@ -61,6 +69,9 @@ pub struct Report {
     pub notes: Vec<String>,
     /// The runs, in the order in which they are shown.
     pub runs: Vec<Summary>,
+    /// Searches for the highest rate, where they were asked for; then `runs` holds the run at each answer.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub searches: Vec<Search>,
 }
 
 impl Report {
@@ -77,6 +88,7 @@ impl Report {
             invalid_reason: None,
             notes: Vec::new(),
             runs,
+            searches: Vec::new(),
         }
     }
 

@@ -250,7 +250,7 @@ impl Recorder {
         add(&mut answers.by_answer[call.answer as usize], 1);
         add(&mut answers.billed, u64::from(call.billed));
         self.call_time.record(call.replied.since(call.sent));
-        let calls = Calls { sent: 1, throttled };
+        let calls = Calls { sent: 1, throttled, billed: u64::from(call.billed) };
         self.by_bucket.add(call.bucket, calls);
         self.by_principal.add(call.principal, calls);
         self.by_kms_key.add(call.kms_key, calls);

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::cost::Cost;
 use super::distribution::Percentiles;
 use super::figure::ratio;
 use crate::request::SseMode;
@@ -110,6 +111,9 @@ pub struct Summary {
     pub attribution: Attribution,
     /// Second by second, warm-up included and marked.
     pub series: Vec<SecondSummary>,
+    /// What a month of it costs; none until the report is [priced](super::Report::price).
+    #[serde(default)]
+    pub cost: Option<Cost>,
 }
 
 /// Requests by ending.
@@ -228,6 +232,9 @@ pub struct OperationSummary {
     pub failed: u64,
     /// Those that never started.
     pub dropped: u64,
+    /// The same by ending.
+    #[serde(default)]
+    pub endings: Endings,
     /// `finished − due` over all that started.
     pub response_time_ns: Percentiles,
     /// `finished − due` over the successes.
@@ -248,7 +255,7 @@ pub struct OperationSummary {
     pub bytes: u64,
 }
 
-/// KMS calls and throttles by who caused them; each list sums to [`Kms::calls`] and [`Kms::throttled`].
+/// KMS calls and throttles by who caused them; each list sums to [`Kms::calls`], [`Kms::throttled`], [`Kms::billed`].
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Attribution {
     /// By bucket.
@@ -270,6 +277,9 @@ pub struct Share {
     pub calls: u64,
     /// Those of them that were throttled.
     pub throttled: u64,
+    /// Those of them that cost money.
+    #[serde(default)]
+    pub billed: u64,
 }
 
 /// One second of a run.
@@ -322,17 +332,22 @@ impl Summary {
 }
 
 /// A mode by its name, as everywhere.
-mod mode_name {
+pub(super) mod mode_name {
     use serde::{Deserialize, Deserializer, Serializer, de::Error};
 
     use crate::request::SseMode;
 
     #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
-    pub(super) fn serialize<S: Serializer>(mode: &SseMode, serializer: S) -> Result<S::Ok, S::Error> {
+    pub(in crate::report) fn serialize<S: Serializer>(
+        mode: &SseMode,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(mode.as_str())
     }
 
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<SseMode, D::Error> {
+    pub(in crate::report) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<SseMode, D::Error> {
         String::deserialize(deserializer)?.parse().map_err(D::Error::custom)
     }
 }

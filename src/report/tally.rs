@@ -5,17 +5,19 @@ use std::collections::BTreeMap;
 /// Numbers below this are kept in a vector; a run that names more members pays for a tree.
 const DENSE: u32 = 1 << 16;
 
-/// KMS calls sent, and those of them that were throttled.
+/// KMS calls sent, those of them that were throttled, and those that cost money.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Calls {
     pub(super) sent: u64,
     pub(super) throttled: u64,
+    pub(super) billed: u64,
 }
 
 impl Calls {
     pub(super) fn add(&mut self, other: Self) {
         self.sent = self.sent.saturating_add(other.sent);
         self.throttled = self.throttled.saturating_add(other.throttled);
+        self.billed = self.billed.saturating_add(other.billed);
     }
 }
 
@@ -60,7 +62,7 @@ mod tests {
     fn members_of_any_number_are_counted_without_room_for_those_between() {
         let mut tally = Tally::default();
         for member in [5, u32::MAX, 5, DENSE, DENSE - 1] {
-            tally.add(member, Calls { sent: 1, throttled: 0 });
+            tally.add(member, Calls { sent: 1, ..Calls::default() });
         }
         let mut twice = tally.clone();
         twice.merge(&tally);

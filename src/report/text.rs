@@ -6,7 +6,9 @@ use anstyle::{AnsiColor, Style as Ansi};
 
 use super::chart::chart;
 use super::figure::{self, NONE, cells, count, rate, share, time};
-use super::{Kind, Percentiles, Report, Share, Summary};
+use super::{Cost, CostAttribution, CostShare, Kind, Percentiles, Report, Share, Summary};
+use crate::cost::{Charge, Unit, grouped_decimal};
+use crate::units::Usd;
 
 /// The least width that is laid out for; a narrower terminal wraps.
 const WIDTH_MIN: usize = 80;
@@ -14,6 +16,10 @@ const WIDTH_MIN: usize = 80;
 const PROSE_MAX: usize = 100;
 /// Cells between two columns.
 const GAP: usize = 2;
+/// The group of columns that a report has once it is priced.
+const COST: &str = "Cost, USD";
+/// Cells that a word of a price may take.
+const NAME_MAX: usize = 72;
 /// Members that are shown of each breakdown; the JSON has more.
 const MEMBERS: usize = 3;
 
@@ -35,7 +41,7 @@ impl Default for Style {
 
 /// What a piece of text is, for its colour.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Tone {
+pub(super) enum Tone {
     Alarm,
     Faint,
     Plain,
@@ -43,11 +49,11 @@ enum Tone {
 }
 
 impl Style {
-    fn width(self) -> usize {
+    pub(super) fn width(self) -> usize {
         self.width.max(WIDTH_MIN)
     }
 
-    fn paint(self, text: &str, tone: Tone) -> String {
+    pub(super) fn paint(self, text: &str, tone: Tone) -> String {
         let ansi = match tone {
             _ if !self.colour => return text.into(),
             Tone::Plain => return text.into(),
@@ -64,23 +70,28 @@ impl Report {
     pub fn to_text(&self, style: Style) -> String {
         let mut out = String::new();
         self.prose(&mut out, style);
+        super::search::write(&mut out, &self.searches, style);
         if self.runs.is_empty() {
             out.push_str("No run was made.\n\n");
         } else {
             tables(&mut out, &self.runs, style);
             charts(&mut out, &self.runs, style);
             members(&mut out, &self.runs, style);
+            prices(&mut out, &self.runs, style);
         }
         self.foot(&mut out, style);
         out
     }
 
     fn prose(&self, out: &mut String, style: Style) {
-        for finding in self.findings() {
+        let findings = self.findings();
+        for finding in &findings {
             let tone = if finding.rule == super::Rule::Invalid { Tone::Alarm } else { Tone::Strong };
             wrapped(out, &finding.sentence, "• ", style, tone);
         }
-        out.push('\n');
+        if !findings.is_empty() {
+            out.push('\n');
+        }
     }
 
     fn foot(&self, out: &mut String, style: Style) {
@@ -161,9 +172,18 @@ fn groups() -> Vec<Group> {
         column("throttled", "", 9, |run| alarming(run.throttled_share())),
         column("hit ratio", "", 9, |run| plain(run.cache.hit_ratio.map_or_else(|| NONE.into(), hit_ratio))),
     ];
+    let cost = vec![
+        column("total", "/month", 9, |run| cost(run, |cost| Some((cost, cost.total)))),
+        column("encryption", "/month", 10, |run| cost(run, |cost| Some((cost, cost.encryption_adds)))),
+        column("encryption", "/million", 10, |run| {
+            cost(run, |cost| Some((cost, cost.per_million?.encryption_adds)))
+        }),
+        column("saves", "/month", 9, |run| cost(run, |cost| Some((cost, cost.saves.as_ref()?.usd)))),
+    ];
     vec![
         Group { title: "Load", columns: load },
         Group { title: "KMS", columns: kms },
+        Group { title: COST, columns: cost },
         Group {
             title: "Response time, all that started",
             columns: vec![
@@ -189,6 +209,16 @@ fn groups() -> Vec<Group> {
 
 fn span(percentiles: &Percentiles, pick: fn(&Percentiles) -> u64) -> Cell {
     plain(if percentiles.count == 0 { NONE.into() } else { time(pick(percentiles)) })
+}
+
+/// An amount of a run's cost, marked where it lacks a price or rests on one that is not confirmed.
+fn cost(run: &Summary, pick: fn(&Cost) -> Option<(&Cost, Usd)>) -> Cell {
+    let Some((cost, usd)) = run.cost.as_ref().and_then(pick) else { return plain(NONE.into()) };
+    let least = if cost.complete { "" } else { ">=" };
+    let unsure = if cost.confirmed { "" } else { "*" };
+    // Cents where they show; the JSON and the CSV have all of them.
+    let places = if usd.cents().unsigned_abs() < 100_000 { 2 } else { 0 };
+    plain(format!("{least}{}{unsure}", grouped_decimal(usd.decimal(), places)))
 }
 
 /// 0 to 1 with three decimals; what is not all does not show as 1.
@@ -229,7 +259,9 @@ fn tables(out: &mut String, runs: &[Summary], style: Style) {
     let label = Block::new(&label(), runs);
     let mut side_by_side: Vec<Block> = Vec::new();
     let mut used = label.width();
-    for block in groups().iter().map(|group| Block::new(group, runs)) {
+    let priced = runs.iter().any(|run| run.cost.is_some());
+    let groups = groups().into_iter().filter(|group| priced || group.title != COST);
+    for block in groups.map(|group| Block::new(&group, runs)) {
         // A gap twice as wide sets groups apart.
         let needed = 2 * GAP + block.width();
         if !side_by_side.is_empty() && used + needed > style.width() {
@@ -350,25 +382,30 @@ fn charts(out: &mut String, runs: &[Summary], style: Style) {
 /// Who causes the KMS calls of the run that calls most, where there is more than one who could.
 fn members(out: &mut String, runs: &[Summary], style: Style) {
     let Some(run) = runs.iter().reduce(|a, b| if b.kms.calls > a.kms.calls { b } else { a }) else { return };
+    let (calls, unpriced) = (&run.attribution, CostAttribution::default());
+    let cost = run.cost.as_ref().map_or(&unpriced, |cost| &cost.attribution);
     let lists = [
-        ("bucket", &run.attribution.bucket),
-        ("principal", &run.attribution.principal),
-        ("operation", &run.attribution.operation),
-        ("KMS key", &run.attribution.kms_key),
+        ("bucket", &calls.bucket, &cost.bucket),
+        ("principal", &calls.principal, &cost.principal),
+        ("operation", &calls.operation, &cost.operation),
+        ("KMS key", &calls.kms_key, &cost.kms_key),
     ];
-    let shown: Vec<_> = lists.into_iter().filter(|(_, list)| list.len() > 1).collect();
+    let shown: Vec<_> = lists.into_iter().filter(|(_, list, _)| list.len() > 1).collect();
     if shown.is_empty() {
         return;
     }
     let kind = if run.kind == Kind::Live { "" } else { " (simulated)" };
     out.push_str(&style.paint(&format!("Who calls KMS under {}{kind}", run.mode), Tone::Strong));
-    let _ = writeln!(out, "\n{:<9}  {:>7}  {:>9}  name", "", "calls", "throttled");
-    for (what, list) in shown {
-        for (place, member) in top(list).iter().enumerate() {
+    let money = |usd: String| if run.cost.is_some() { format!("{usd:>12}  ") } else { String::new() };
+    let _ =
+        writeln!(out, "\n{:<9}  {:>7}  {:>9}  {}name", "", "calls", "throttled", money("USD/month".into()));
+    for (what, list, costs) in shown {
+        for (place, (member, usd)) in top(list, costs).iter().enumerate() {
             let what = if place == 0 { what } else { "" };
             let calls = share(figure::ratio(member.calls, run.kms.calls));
             let throttled = share(figure::ratio(member.throttled, member.calls));
-            let line = format!("{what:<9}  {calls:>7}  {throttled:>9}  ");
+            let usd = money(usd.map_or_else(|| NONE.into(), |usd| grouped_decimal(usd.decimal(), 2)));
+            let line = format!("{what:<9}  {calls:>7}  {throttled:>9}  {usd}");
             let room = style.width().saturating_sub(cells(&line));
             let name =
                 member.name.as_deref().map_or_else(|| "all others".into(), |name| figure::name(name, room));
@@ -378,23 +415,79 @@ fn members(out: &mut String, runs: &[Summary], style: Style) {
     out.push('\n');
 }
 
-/// The largest few, and the rest in one.
-fn top(list: &[Share]) -> Vec<Share> {
+/// The largest few with what they cost, and the rest in one.
+fn top(list: &[Share], costs: &[CostShare]) -> Vec<(Share, Option<Usd>)> {
+    let usd = |place: usize| costs.get(place).and_then(|cost| cost.usd);
+    let mut all = list.iter().cloned().enumerate().map(|(place, share)| (share, usd(place)));
     if list.len() <= MEMBERS + 1 {
-        return list.to_vec();
+        return all.collect();
     }
-    let mut shown = list[..MEMBERS].to_vec();
-    let sum = |pick: fn(&Share) -> u64| list[MEMBERS..].iter().map(pick).fold(0, u64::saturating_add);
-    shown.push(Share {
-        name: None,
-        calls: sum(|member| member.calls),
-        throttled: sum(|member| member.throttled),
-    });
+    let mut shown: Vec<_> = all.by_ref().take(MEMBERS).collect();
+    let nobody = Share { name: None, calls: 0, throttled: 0, billed: 0 };
+    shown.push(all.fold((nobody, Some(Usd::ZERO)), |(rest, sum), (share, usd)| {
+        let rest = Share {
+            name: None,
+            calls: rest.calls.saturating_add(share.calls),
+            throttled: rest.throttled.saturating_add(share.throttled),
+            billed: rest.billed.saturating_add(share.billed),
+        };
+        (rest, sum.zip(usd).map(|(sum, usd)| sum + usd))
+    }));
     shown
 }
 
+/// The prices that the costs rest on, each once, and what the columns mean.
+fn prices(out: &mut String, runs: &[Summary], style: Style) {
+    let costs: Vec<&Cost> = runs.iter().filter_map(|run| run.cost.as_ref()).collect();
+    let Some(first) = costs.first() else { return };
+    let mut rows: Vec<(String, String)> = Vec::new();
+    for charge in costs.iter().flat_map(|cost| &cost.lines) {
+        let sure = match charge.confidence.as_str() {
+            "found" => "",
+            "missing" => "; MISSING",
+            _ => "; UNCONFIRMED",
+        };
+        let title = figure::name(&charge.title, NAME_MAX) + sure;
+        if !rows.iter().any(|(_, known)| *known == title) {
+            rows.push((rate_of(charge), title));
+        }
+    }
+    let place = [&first.region, &first.month].map(|text| figure::name(text, NAME_MAX)).join(", ");
+    out.push_str(&style.paint(&format!("Prices in {place}, USD"), Tone::Strong));
+    out.push('\n');
+    let widest = rows.iter().map(|(rate, _)| cells(rate)).max().unwrap_or(0);
+    for (rate, title) in &rows {
+        let _ = writeln!(out, "{rate}{}{title}", " ".repeat(widest - cells(rate) + GAP));
+    }
+    let mut meaning = "Month: the requests at this rate for a month, with the free tier, and the keys. Million: a \
+                       million requests that succeed, without either. Saves: against the KMS calls of sse-kms."
+        .to_owned();
+    if costs.iter().any(|cost| !cost.confirmed) {
+        meaning.push_str(" *: a price is not confirmed.");
+    }
+    if costs.iter().any(|cost| !cost.complete) {
+        meaning.push_str(" >=: a price is not known, and its line is not in the sum.");
+    }
+    meaning.push_str(" Sources: `s3seal cost prices`.");
+    wrapped(out, &meaning, "", style, Tone::Faint);
+    out.push('\n');
+}
+
+/// `0.03 per 10,000 requests`.
+fn rate_of(charge: &Charge) -> String {
+    let (Some(price), Some(per)) = (&charge.price, &charge.per) else { return NONE.into() };
+    let unit =
+        charge.unit.parse::<Unit>().map_or_else(|_| figure::name(&charge.unit, NAME_MAX), Unit::plural);
+    match per.parse::<u64>() {
+        Ok(1) | Err(_) => {
+            format!("{} per {}", figure::name(price, NAME_MAX), figure::name(&charge.unit, NAME_MAX))
+        }
+        Ok(per) => format!("{} per {} {unit}", figure::name(price, NAME_MAX), count(per)),
+    }
+}
+
 /// Writes `text` in lines that fit, each after the first indented by the width of `lead`.
-fn wrapped(out: &mut String, text: &str, lead: &str, style: Style, tone: Tone) {
+pub(super) fn wrapped(out: &mut String, text: &str, lead: &str, style: Style, tone: Tone) {
     let room = style.width().min(PROSE_MAX) - cells(lead);
     let mut lines: Vec<String> = vec![String::new()];
     for word in text.split_whitespace() {

@@ -51,6 +51,7 @@ impl Summary {
             operations: operations(recorder),
             attribution: attribution(recorder, name),
             series: series(recorder),
+            cost: None,
         }
     }
 }
@@ -176,6 +177,7 @@ fn operations(recorder: &Recorder) -> Vec<OperationSummary> {
             completed: total.completed,
             failed: total.failed,
             dropped: total.endings.dropped,
+            endings: total.endings,
             response_time_ns: total.all(Phase::Response),
             response_time_success_ns: total.succeeded[Phase::Response as usize].percentiles(),
             service_time_ns: total.all(Phase::Service),
@@ -220,10 +222,11 @@ fn breakdown(
             name: Some(name(*member)),
             calls: calls.sent,
             throttled: calls.throttled,
+            billed: calls.billed,
         })
         .collect();
     if rest.sent > 0 {
-        shares.push(Share { name: None, calls: rest.sent, throttled: rest.throttled });
+        shares.push(Share { name: None, calls: rest.sent, throttled: rest.throttled, billed: rest.billed });
     }
     shares
 }

@@ -9,7 +9,7 @@ use crate::kms::{
     ServiceTimes, ThrottleRule,
 };
 use crate::pipeline::{Directory, is_service_side};
-use crate::request::SseMode;
+use crate::request::{Principal, SseMode};
 use crate::units::{Span, Timestamp};
 use crate::workload::{self, FaultKind, Scenario};
 
@@ -59,12 +59,12 @@ pub fn kms(
     // One account is charged for all: that of the first principal.
     let account = directory.principals[0].account();
     model.add_account(account, pool).map_err(|error| RigError::quota("principals", &error))?;
+    let allowed = allowed(scenario, account, directory);
     let keys = directory
         .kms_keys
         .iter()
         .map(|arn: &KeyArn| {
-            let allowed = vec![Grantee::Account(account.into())];
-            Ok(model.add_key(arn.clone(), KeyKind::Customer, allowed, Timestamp::ZERO)?)
+            Ok(model.add_key(arn.clone(), KeyKind::Customer, allowed.clone(), Timestamp::ZERO)?)
         })
         .collect::<Result<Vec<_>, RigError>>()?;
     let start = Timestamp::ZERO + scenario.warm_up;
@@ -76,6 +76,20 @@ pub fn kms(
     }
     let note = if named.is_none() { of_region.note } else { None };
     Ok(Kms { model, keys, quota_per_s, note })
+}
+
+/// Who may use the keys: the whole account, or the roles before the last `kms.denied_roles`.
+fn allowed(scenario: &Scenario, account: &str, directory: &Directory) -> Vec<Grantee> {
+    if scenario.kms.denied_roles == 0 {
+        return vec![Grantee::Account(account.into())];
+    }
+    let roles = directory.principals.iter().step_by(scenario.principals.sessions as usize);
+    let count = scenario.principals.roles - scenario.kms.denied_roles;
+    let grantee = |principal: &Principal| Grantee::Role {
+        account: principal.account().into(),
+        role: principal.role().into(),
+    };
+    roles.take(count as usize).map(grantee).collect()
 }
 
 fn pool(scenario: &Scenario, quota: u32) -> Result<Pool, RigError> {

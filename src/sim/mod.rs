@@ -1,6 +1,6 @@
 //! A run in virtual time: the machines of `pipeline` under an event queue. The same scenario gives the same rows.
 //!
-//! [`run`] takes a scenario and a mode ([`run_arrivals`] a trace beside them), makes the population as handles without key bytes, and walks from event to event:
+//! [`run`] takes a scenario and a mode ([`run_source`] also a trace), makes the population as handles without key bytes, and walks from event to event:
 //! nothing waits, so that an hour of traffic takes as long as its requests take to decide. Rows go to a [`Sink`] as they
 //! come about.
 //!
@@ -14,7 +14,7 @@
 //! [`Options::run_ahead`]: crate::sim::Options::run_ahead
 //! [`Sink`]: crate::sim::Sink
 //! [`run`]: crate::sim::run
-//! [`run_arrivals`]: crate::sim::run_arrivals
+//! [`run_source`]: crate::sim::run_source
 
 mod object;
 mod option;
@@ -22,4 +22,4 @@ mod run;
 
 pub use crate::report::Sink;
 pub use option::{IN_FLIGHT_MAX_DEFAULT, Options, Run};
-pub use run::{run, run_arrivals};
+pub use run::{run, run_source};

@@ -3,7 +3,7 @@
 use crate::pipeline::{KeyHandle, Standing, is_cached};
 use crate::request::SseMode;
 use crate::units::Span;
-use crate::workload::{Population, Puts, Scenario};
+use crate::workload::{Population, Source};
 
 /// Not looked up yet: as the population says.
 const AS_WRITTEN: u64 = u64::MAX;
@@ -37,24 +37,23 @@ enum Names {
 }
 
 impl Objects {
-    /// The population of `scenario`; `first_new` is the first id of objects that the run makes.
-    pub(super) fn new(scenario: &Scenario, mode: SseMode, lifetime: Span, first_new: u64) -> Self {
+    /// The objects that exist before `source` begins.
+    pub(super) fn new(source: &Source, mode: SseMode, lifetime: Span) -> Self {
         let names = match mode {
             SseMode::KmsCached => Names::DataKeys,
             SseMode::SseKmsBucketKey => Names::BucketKeys(lifetime),
             _ => Names::Nothing,
         };
-        let followed = is_cached(mode) || scenario.objects.puts == Puts::New;
-        let count = if followed { scenario.objects.count } else { 0 };
+        let followed = is_cached(mode) || source.makes_objects();
+        let population = source.population();
+        let count = if followed { population.count() } else { 0 };
+        let at_first = |object| if population.exists(object) { AS_WRITTEN } else { MISSING };
         Self {
-            population: Population::new(scenario),
+            of_population: (0..count).map(at_first).collect(),
+            population,
             names,
-            of_population: vec![
-                AS_WRITTEN;
-                usize::try_from(count).expect("the scenario was held against the limit")
-            ],
             made: Vec::new(),
-            first_new,
+            first_new: source.first_new(),
         }
     }
 
@@ -117,12 +116,13 @@ impl Objects {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::workload::{Puts, Scenario};
 
     #[test]
     fn objects_stand_under_what_wrote_them_last() {
         let mut scenario = Scenario::default();
         scenario.objects.puts = Puts::New;
-        let mut objects = Objects::new(&scenario, SseMode::KmsCached, Span::ZERO, 20_000);
+        let mut objects = Objects::new(&Source::from(&scenario), SseMode::KmsCached, Span::ZERO);
         let data_key = Population::new(&scenario).object(7).data_key;
         assert_eq!(objects.standing(7), Standing::Under(KeyHandle(data_key)));
         objects.change(7, Some(KeyHandle(9)));

@@ -15,7 +15,7 @@ use crate::report::Sink;
 use crate::request::{Operation, SseMode};
 use crate::rig::{self, EventQueue, Kms, Place, RigError, S3Times, Slab, Stalls};
 use crate::units::{Span, Stream, Timestamp};
-use crate::workload::{Arrival, Arrivals, FleetStart, Naming, Placement, Puts, Scenario, Stop};
+use crate::workload::{Arrival, Arrivals, FleetStart, Placement, Scenario, Source, Stop};
 
 /// Runs `scenario` in `mode` in virtual time. Rows go to `sink`.
 ///
@@ -28,66 +28,51 @@ pub fn run(
     options: &Options,
     sink: &mut impl Sink,
 ) -> Result<Run, RigError> {
-    let naming = Naming::new(scenario);
-    let of_scenario = Arrivals::new(scenario);
-    let schedule = Schedule { naming: &naming, first_new: of_scenario.fixed_objects() };
-    if options.concurrency.is_some() {
-        // The clients, not the schedule, decide when a run is over.
-        let endless = Scenario { stop: Stop::Operations(u64::MAX), ..scenario.clone() };
-        return run_any(scenario, mode, options, &schedule, Arrivals::new(&endless), sink);
-    }
-    run_any(scenario, mode, options, &schedule, of_scenario, sink)
+    run_source(&Source::from(scenario), mode, options, sink)
 }
 
-/// As [`run`], with `arrivals` from elsewhere, such as a trace, in due order. The scenario gives everything else; its
-/// numbers of objects, buckets, KMS keys and principals must cover those of the arrivals, named by `naming`.
+/// As [`run`], for the schedule of a scenario or for a trace.
 ///
 /// # Errors
 /// As [`run`].
-///
-/// # Panics
-/// When an arrival names a bucket, KMS key or principal beyond the scenario's numbers.
-pub fn run_arrivals(
-    scenario: &Scenario,
+pub fn run_source(
+    source: &Source,
     mode: SseMode,
     options: &Options,
-    naming: &Naming,
-    arrivals: impl Iterator<Item = Arrival>,
     sink: &mut impl Sink,
 ) -> Result<Run, RigError> {
-    let schedule = Schedule { naming, first_new: scenario.objects.count };
-    run_any(scenario, mode, options, &schedule, arrivals, sink)
-}
-
-/// What belongs to the arrivals of a run.
-struct Schedule<'n> {
-    naming: &'n Naming,
-    /// Ids from here on are of objects that the run makes.
-    first_new: u64,
+    match source {
+        Source::Scenario(scenario) if options.concurrency.is_some() => {
+            // The clients, not the schedule, decide when a run is over.
+            let endless = Scenario { stop: Stop::Operations(u64::MAX), ..scenario.clone() };
+            run_any(source, mode, options, Arrivals::new(&endless), sink)
+        }
+        Source::Scenario(scenario) => run_any(source, mode, options, Arrivals::new(scenario), sink),
+        Source::Replay(replay) => run_any(source, mode, options, replay.arrivals(), sink),
+    }
 }
 
 fn run_any(
-    scenario: &Scenario,
+    source: &Source,
     mode: SseMode,
     options: &Options,
-    schedule: &Schedule<'_>,
     arrivals: impl Iterator<Item = Arrival>,
     sink: &mut impl Sink,
 ) -> Result<Run, RigError> {
+    let scenario = source.scenario();
     if is_cached(mode) {
         let make = |rules, generations| Ok(Local::new(rules, generations));
-        Ok(simulation(scenario, mode, options, schedule, sink, make)?.run(scenario, arrivals))
+        Ok(simulation(source, mode, options, sink, make)?.run(scenario, arrivals))
     } else {
         let make = |rules, generations| Ok(Off::new(rules, generations));
-        Ok(simulation(scenario, mode, options, schedule, sink, make)?.run(scenario, arrivals))
+        Ok(simulation(source, mode, options, sink, make)?.run(scenario, arrivals))
     }
 }
 
 fn simulation<'s, C, S>(
-    scenario: &Scenario,
+    source: &Source,
     mode: SseMode,
     options: &Options,
-    schedule: &Schedule<'_>,
     sink: &'s mut S,
     make: impl Fn(cache::Rules, Arc<cache::Generations>) -> Result<C, cache::ConfigError> + Copy,
 ) -> Result<Simulation<'s, C, S>, RigError>
@@ -95,12 +80,13 @@ where
     C: Cache<Key = KeyHandle, Material = KeyHandle>,
     S: Sink,
 {
-    let followed = is_cached(mode) || scenario.objects.puts == Puts::New;
+    let scenario = source.scenario();
+    let followed = is_cached(mode) || source.makes_objects();
     if followed && scenario.objects.count > OBJECTS_MAX {
         let (field, value) = ("objects.count".into(), scenario.objects.count.to_string());
         return Err(RigError { field, value, expected: "at most 268,435,456 in this mode".into() });
     }
-    let directory = rig::directory(scenario, schedule.naming)?;
+    let directory = rig::directory(scenario, &source.naming())?;
     let settings = rig::settings(scenario, mode);
     let kms = rig::kms(scenario, mode, options.quota, &directory)?;
     let (seal, open) = rig::rules(scenario, mode)?;
@@ -114,7 +100,7 @@ where
         core = core.with_prefix_limits();
     }
     Ok(Simulation {
-        objects: Objects::new(scenario, mode, settings.bucket_key.lifetime, schedule.first_new),
+        objects: Objects::new(source, mode, settings.bucket_key.lifetime),
         core,
         kms_stream: scenario.seed().stream("kms", 0),
         kms,

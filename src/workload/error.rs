@@ -123,6 +123,18 @@ impl ScenarioError {
         }
     }
 
+    /// The error without its place, for values that the reader did not write down there.
+    #[must_use]
+    pub fn unplaced(mut self) -> Self {
+        let (Self::Syntax { at, .. }
+        | Self::Unknown { at, .. }
+        | Self::Missing { at, .. }
+        | Self::Invalid { at, .. }
+        | Self::Contradiction { at, .. }) = &mut self;
+        at.0 = None;
+        self
+    }
+
     /// The error with its place, when it has none yet.
     pub(crate) fn at(mut self, place: Option<Place>) -> Self {
         let (Self::Syntax { at, .. }

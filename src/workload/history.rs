@@ -4,6 +4,8 @@
 //! turn. So everything about an object follows from its id in constant time, and counts of data keys and Bucket Key
 //! generations are exact.
 
+use std::sync::Arc;
+
 use rand_core::Rng;
 
 use super::name::{Placement, round};
@@ -22,6 +24,25 @@ pub struct Population {
     span: Span,
     writers: u64,
     uses_per_key: u64,
+    /// Of a trace; none: objects go round buckets and keys.
+    listed: Option<Arc<Listed>>,
+}
+
+/// The objects of a trace that exist before it begins.
+#[derive(Debug)]
+struct Listed {
+    /// By object id.
+    members: Vec<Option<Member>>,
+    /// How many there are in each bucket.
+    alike: Vec<u64>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Member {
+    bytes: u64,
+    bucket: u32,
+    /// Its number in the bucket.
+    in_bucket: u64,
 }
 
 /// An object that exists before the run; its body is version 0.
@@ -59,10 +80,34 @@ impl Population {
             span: scenario.history.span,
             writers: u64::from(scenario.history.writers),
             uses_per_key: scenario.history.uses_per_key,
+            listed: None,
         }
     }
 
-    /// How many objects there are; their ids are 0 up to it.
+    /// The objects that exist before a trace, as (object, bytes, bucket), each object once; `scenario` is the trace's own
+    /// ([`Replay::scenario`](super::Replay::scenario)): up to one KMS key per bucket.
+    pub(super) fn listed(scenario: &Scenario, existing: impl Iterator<Item = (u64, u64, u32)>) -> Self {
+        let mut members = vec![None; usize::try_from(scenario.objects.count).unwrap_or(usize::MAX)];
+        let mut alike = vec![0; scenario.layout.buckets as usize];
+        for (object, bytes, bucket) in existing {
+            let in_bucket = &mut alike[bucket as usize];
+            members[usize::try_from(object).expect("ids of a trace are dense")] =
+                Some(Member { bytes, bucket, in_bucket: *in_bucket });
+            *in_bucket += 1;
+        }
+        Self { listed: Some(Arc::new(Listed { members, alike })), ..Self::new(scenario) }
+    }
+
+    /// Whether there is an object with this id; in a scenario all below [`count`](Self::count), in a trace those that it
+    /// uses before it writes them.
+    pub fn exists(&self, object: u64) -> bool {
+        match &self.listed {
+            None => object < self.count,
+            Some(listed) => listed.member(object).is_some(),
+        }
+    }
+
+    /// Ids of objects lie below it; in a scenario each is an object ([`exists`](Self::exists)).
     pub fn count(&self) -> u64 {
         self.count
     }
@@ -82,13 +127,22 @@ impl Population {
     ///
     /// Constant: some 50 ns.
     pub fn object(&self, object: u64) -> Existing {
-        assert!(object < self.count, "object {object} of {}: numbered from 0", self.count);
+        assert!(self.exists(object), "object {object} of {}: numbered from 0", self.count);
         let buckets = self.placement.buckets();
-        let (bucket, in_bucket) = (object % buckets, object / buckets);
-        // The objects of a bucket go round its keys.
-        let keys = self.placement.keys_of(bucket);
-        let (turn, in_key) = (in_bucket % keys, in_bucket / keys);
-        let alike = round(round(self.count, buckets, bucket), keys, turn);
+        let member = self.listed.as_ref().and_then(|listed| Some((listed, listed.member(object)?)));
+        let (bucket, turn, in_key, alike, bytes) = if let Some((listed, member)) = member {
+            let bucket = u64::from(member.bucket);
+            (bucket, 0, member.in_bucket, listed.alike[member.bucket as usize], member.bytes)
+        } else {
+            let (bucket, in_bucket) = (object % buckets, object / buckets);
+            // The objects of a bucket go round its keys.
+            let keys = self.placement.keys_of(bucket);
+            let (turn, in_key) = (in_bucket % keys, in_bucket / keys);
+            let alike = round(round(self.count, buckets, bucket), keys, turn);
+            (bucket, turn, in_key, alike, self.sizes.of(object))
+        };
+        // Of a trace the bucket decides.
+        let placed = if member.is_some() { bucket } else { object };
         let order_key = self.key ^ (bucket * self.keys_of_a_bucket() + turn);
         let write = permuted(order_key, in_key, alike);
         let (writer, ordinal) = (write % self.writers, write / self.writers);
@@ -96,9 +150,9 @@ impl Population {
         let ago = u128::from(self.span.as_nanos()) * u128::from(alike - write) / u128::from(alike);
         Existing {
             object,
-            bytes: self.sizes.of(object),
-            bucket: self.placement.bucket(object),
-            kms_key: self.placement.kms_key(object),
+            bytes,
+            bucket: self.placement.bucket(placed),
+            kms_key: self.placement.kms_key(placed),
             writer: u32::try_from(writer).unwrap_or(u32::MAX),
             written_before: Span::from_nanos(u64::try_from(ago).unwrap_or(u64::MAX).max(1)),
             scope,
@@ -109,7 +163,7 @@ impl Population {
 
     /// All objects by id.
     pub fn iter(&self) -> impl Iterator<Item = Existing> + '_ {
-        (0..self.count).map(|object| self.object(object))
+        (0..self.count).filter(|object| self.exists(*object)).map(|object| self.object(object))
     }
 
     /// The Bucket Key generation that `existing` stands under when S3 keeps a Bucket Key for `lifetime`: a scope gets a new
@@ -124,6 +178,12 @@ impl Population {
     /// The most KMS keys that a bucket's objects go round.
     fn keys_of_a_bucket(&self) -> u64 {
         self.placement.keys_of(0)
+    }
+}
+
+impl Listed {
+    fn member(&self, object: u64) -> Option<Member> {
+        *self.members.get(usize::try_from(object).ok()?)?
     }
 }
 

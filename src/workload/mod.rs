@@ -31,6 +31,8 @@ mod arrival;
 mod history;
 mod body;
 mod preset;
+mod replay;
+mod source;
 /// Readers of logs and traces: `BufRead` in, arrivals out.
 pub mod log;
 /// Profiles of logs: what a load is, mergeable.
@@ -42,9 +44,10 @@ pub use error::{Place, ScenarioError, Where};
 pub use history::{Existing, Population};
 pub use name::{Naming, Placement};
 pub use popularity::Ranks;
-pub use preset::{PRESETS, Preset, PresetError, preset};
+pub use preset::{FIELDS, PRESETS, Preset, PresetError, preset};
 pub use process::DueTimes;
 pub use quantity::{bytes, bytes_text, span, span_text};
+pub use replay::{Replay, ReplayError, ReplayOptions};
 pub use rule::{MAX_OBJECT_BYTES, MAX_PART_BYTES, MAX_PARTS, MIN_PART_BYTES};
 pub use scenario::{
     ArrivalProcess, BucketKey, Cache, Fault, FaultKind, Fleet, FleetStart, History, Kms, Layout, Mix,
@@ -52,3 +55,4 @@ pub use scenario::{
     S3ServiceTime, Scenario, Scope, ServiceTime, SizeLaw, SizePreset, Stop, ThrottleRule,
 };
 pub use size::Sizes;
+pub use source::Source;

@@ -1,5 +1,7 @@
 //! Where an object lies, and what buckets, keys and principals are called: derived from their numbers on demand.
 
+use std::sync::Arc;
+
 use super::random::{below, scatter};
 use super::scenario::Scenario;
 use crate::request::Principal;
@@ -78,7 +80,7 @@ pub struct Naming(Source);
 #[derive(Clone, Debug)]
 enum Source {
     Derived { placement: Placement, region: String, sessions: u32 },
-    Trace(Box<super::log::Names>),
+    Trace { names: Arc<super::log::Names>, region: String },
 }
 
 impl Naming {
@@ -91,15 +93,32 @@ impl Naming {
         })
     }
 
+    /// The names that a trace mentions, its KMS keys in us-east-1.
     pub(super) fn of_trace(names: super::log::Names) -> Self {
-        Self(Source::Trace(Box::new(names)))
+        Self(Source::Trace { names: Arc::new(names), region: "us-east-1".into() })
+    }
+
+    /// The same names, with KMS keys in `to`.
+    pub(super) fn in_region(&self, to: &str) -> Self {
+        let mut moved = self.clone();
+        let (Source::Derived { region, .. } | Source::Trace { region, .. }) = &mut moved.0;
+        to.clone_into(region);
+        moved
+    }
+
+    /// How many buckets and principals a trace mentions.
+    pub(super) fn mentioned(&self) -> (u32, u32) {
+        match &self.0 {
+            Source::Derived { .. } => (0, 0),
+            Source::Trace { names, .. } => names.counts(),
+        }
     }
 
     /// The bucket's name: `bucket-0000`.
     pub fn bucket(&self, bucket: u32) -> String {
         match &self.0 {
             Source::Derived { .. } => format!("bucket-{bucket:04}"),
-            Source::Trace(names) => names.bucket(bucket).into(),
+            Source::Trace { names, .. } => names.bucket(bucket).into(),
         }
     }
 
@@ -109,7 +128,7 @@ impl Naming {
             Source::Derived { placement, .. } => {
                 format!("{}/o{object:012}", prefix_of(placement, object))
             }
-            Source::Trace(names) => names.object_key(object).into(),
+            Source::Trace { names, .. } => names.object_key(object).into(),
         }
     }
 
@@ -122,16 +141,13 @@ impl Naming {
     pub fn prefix(&self, object: u64) -> String {
         match &self.0 {
             Source::Derived { placement, .. } => format!("{}/", prefix_of(placement, object)),
-            Source::Trace(_) => String::new(),
+            Source::Trace { .. } => String::new(),
         }
     }
 
     /// The KMS key's ARN.
     pub fn kms_key_arn(&self, key: u32) -> String {
-        let region = match &self.0 {
-            Source::Derived { region, .. } => region,
-            Source::Trace(_) => "us-east-1",
-        };
+        let (Source::Derived { region, .. } | Source::Trace { region, .. }) = &self.0;
         format!("arn:aws:kms:{region}:{ACCOUNT}:key/00000000-0000-4000-8000-{key:012x}")
     }
 
@@ -143,7 +159,15 @@ impl Naming {
                 &format!("role-{:04}", principal / sessions),
                 &format!("session-{:04}", principal % sessions),
             ),
-            Source::Trace(names) => Principal::new(ACCOUNT, names.principal(principal), ""),
+            Source::Trace { names, .. } => Principal::new(ACCOUNT, names.principal(principal), ""),
+        }
+    }
+
+    /// What the principal is called in a report: account, role and session; of a trace the trace's own word.
+    pub fn principal_name(&self, principal: u32) -> String {
+        match &self.0 {
+            Source::Derived { .. } => self.principal(principal).to_string(),
+            Source::Trace { names, .. } => names.principal(principal).into(),
         }
     }
 }

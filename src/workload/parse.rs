@@ -39,6 +39,7 @@ impl Default for Scenario {
                 throttle_rule: ThrottleRule::FixedWindow,
                 burst: None,
                 background: 0.0,
+                denied_roles: 0,
                 service_time: None,
             },
             cache: Cache::default(),
@@ -405,7 +406,15 @@ fn history(root: &Section<'_>, default: History, objects: u64) -> Result<History
 
 fn kms(root: &Section<'_>, default: Kms) -> Result<Kms, ScenarioError> {
     let Some(section) = root.section("kms")? else { return Ok(default) };
-    section.only(&["region", "quota", "throttle_rule", "burst", "background", "service_time"])?;
+    section.only(&[
+        "region",
+        "quota",
+        "throttle_rule",
+        "burst",
+        "background",
+        "denied_roles",
+        "service_time",
+    ])?;
     let rules = [("fixed-window", ThrottleRule::FixedWindow), ("token-bucket", ThrottleRule::TokenBucket)];
     Ok(Kms {
         region: section.text("region")?.map_or(default.region, Into::into),
@@ -413,6 +422,7 @@ fn kms(root: &Section<'_>, default: Kms) -> Result<Kms, ScenarioError> {
         throttle_rule: section.choice("throttle_rule", &rules)?.unwrap_or(default.throttle_rule),
         burst: section.integer("burst")?,
         background: section.number("background")?.unwrap_or(default.background),
+        denied_roles: section.integer("denied_roles")?.unwrap_or(default.denied_roles),
         service_time: section.section("service_time")?.as_ref().map(service_time).transpose()?,
     })
 }

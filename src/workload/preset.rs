@@ -25,6 +25,9 @@ pub const PRESETS: [Preset; 10] = [
     Preset { name: "mixed", text: include_str!("preset/mixed.toml") },
 ];
 
+/// Every field that a scenario may have, as a TOML text: defaults as they are, other choices in comments.
+pub const FIELDS: &str = include_str!("fields.toml");
+
 /// A name that no built-in scenario has.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("no built-in scenario is called `{name}`{}; there are {}", hint(nearest.as_ref()), names())]
@@ -66,7 +69,7 @@ impl Preset {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::workload::Scenario;
+    use crate::workload::{Scenario, ScenarioError};
 
     #[test]
     fn every_built_in_scenario_is_valid_and_survives_being_written_out() {
@@ -90,6 +93,65 @@ mod tests {
     fn the_default_text_is_the_default_value() {
         assert_eq!(Scenario::parse(preset("default").unwrap().text), Ok(Scenario::default()));
         assert_eq!(Scenario::parse(""), Ok(Scenario::default()));
+    }
+
+    #[test]
+    fn the_text_of_all_fields_is_the_default_and_names_every_field() {
+        assert_eq!(Scenario::parse(FIELDS), Ok(Scenario::default()));
+        // What an unknown field is told to be instead, in every section.
+        let known = |before: &str, path: &str| {
+            let text = format!("{before}\n{path}.nonsense = 1");
+            match Scenario::parse(&text).unwrap_err() {
+                ScenarioError::Unknown { known, .. } => known,
+                other => panic!("{text}: {other}"),
+            }
+        };
+        let mut names = match Scenario::parse("nonsense = 1").unwrap_err() {
+            ScenarioError::Unknown { known, .. } => known,
+            other => panic!("{other}"),
+        };
+        for section in [
+            "mix",
+            "mix.multipart",
+            "objects",
+            "layout",
+            "principals",
+            "history",
+            "kms",
+            "kms.service_time",
+            "cache",
+            "bucket_key",
+            "retry",
+            "s3",
+            "fleet",
+        ] {
+            names.extend(known("", section));
+        }
+        for process in ["constant", "poisson", "burst", "ramp", "step"] {
+            names.extend(known(&format!("arrival.process = \"{process}\""), "arrival"));
+        }
+        for law in ["fixed", "lognormal", "empirical", "preset"] {
+            names.extend(known(&format!("objects.size.law = \"{law}\""), "objects.size"));
+        }
+        for law in ["uniform", "zipf", "hotspot", "latest"] {
+            names.extend(known(&format!("objects.popularity.law = \"{law}\""), "objects.popularity"));
+        }
+        for kind in
+            ["kms-outage", "kms-brown-out", "kms-errors", "key-disabled", "quota-changed", "store-stall"]
+        {
+            let text = format!("[[fault]]\nkind = \"{kind}\"\nnonsense = 1");
+            match Scenario::parse(&text).unwrap_err() {
+                ScenarioError::Unknown { known, .. } => names.extend(known),
+                other => panic!("{other}"),
+            }
+            assert!(FIELDS.contains(&format!("\"{kind}\"")), "{kind}");
+        }
+        for name in names {
+            let named = FIELDS
+                .lines()
+                .any(|line| line.contains(&format!("{name} = ")) || line.contains(&format!("[{name}]")));
+            assert!(named, "{name} is not in fields.toml");
+        }
     }
 
     #[test]

@@ -2,7 +2,6 @@
 
 use std::fmt::Write;
 
-use jiff::{Span as CalendarSpan, SpanRelativeTo};
 use serde::Serializer;
 
 use crate::units::{NANOS_PER_SECOND, Span};
@@ -16,9 +15,7 @@ pub(crate) const BYTES_FORM: &str = "a size such as 4096, \"16KiB\" or \"5MB\"";
 ///
 /// `None` when it is no duration, is negative, or passes 584 years.
 pub fn span(text: &str) -> Option<Span> {
-    let parsed: CalendarSpan = text.trim().parse().ok()?;
-    let length = parsed.to_duration(SpanRelativeTo::days_are_24_hours()).ok()?;
-    u64::try_from(length.as_nanos()).ok().map(Span::from_nanos)
+    text.parse().ok()
 }
 
 /// The number of bytes that `text` names: `"4096"`, `"16KiB"` (2¹⁰), `"5MB"` (10⁶), `"1.5 GiB"`.

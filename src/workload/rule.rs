@@ -203,6 +203,22 @@ impl Scenario {
                 "roles × sessions is more than 100000000 principals",
             ));
         }
+        if self.kms.denied_roles >= self.principals.roles {
+            return Err(contradiction(
+                "kms.denied_roles",
+                "principals.roles",
+                "nobody would be left who may use the keys",
+            ));
+        }
+        let allowed = self.principals.roles - self.kms.denied_roles;
+        let may_write = u64::from(allowed) * u64::from(self.principals.sessions);
+        if u64::from(self.history.writers) > may_write && self.kms.denied_roles > 0 {
+            return Err(contradiction(
+                "history.writers",
+                "kms.denied_roles",
+                "some of the writers would belong to roles that may not use the keys",
+            ));
+        }
         if u64::from(self.history.writers) > self.principals.count() {
             return Err(contradiction(
                 "history.writers",

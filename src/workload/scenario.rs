@@ -310,6 +310,8 @@ pub struct Kms {
     pub burst: Option<u64>,
     /// Calls per second that others in the account make on the same quota.
     pub background: f64,
+    /// How many of the roles, the last ones, may not use the KMS keys: their requests end denied.
+    pub denied_roles: u32,
     /// Time that a call takes; `None`: the model's.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub service_time: Option<ServiceTime>,

@@ -1,6 +1,7 @@
 //! Rows and runs that the tests of the report plant.
 #![allow(dead_code, reason = "each test binary uses its part")]
 
+use s3seal::cost::{PriceBook, Terms};
 use s3seal::report::*;
 use s3seal::request::*;
 use s3seal::units::{Seed, Span, Timestamp};
@@ -135,6 +136,18 @@ pub(crate) fn sse_s3(per_second: u64) -> Recorder {
     recorder
 }
 
+/// October 2026 in us-east-1 with one key.
+pub(crate) fn pricing() -> Pricing {
+    Pricing {
+        book: PriceBook::embedded(),
+        terms: Terms::default(),
+        region: "us-east-1".parse().unwrap(),
+        month: "2026-10".parse().unwrap(),
+        kms_keys: 1,
+        rotations: 0,
+    }
+}
+
 /// Four runs: SSE-S3, a throttled SSE-KMS, a Bucket Key, and SSE-KMS under a larger quota, simulated.
 pub(crate) fn planted() -> Report {
     let of = |recorder: &Recorder, run: Run| Summary::new(recorder, &run, named);
@@ -149,5 +162,6 @@ pub(crate) fn planted() -> Report {
     report.commit = "0123456".into();
     report.machine = "two cores, \"fast\", shared".into();
     report.notes = vec!["A throttled call uses no quota: an assumption.".into()];
+    report.price(&pricing()).unwrap();
     report
 }

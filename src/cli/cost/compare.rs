@@ -56,7 +56,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
         refuse("compare looks at the modes that a comparison is about: leave --mode and --fail-if away");
     }
     let asked = Asked::new(question)?;
-    let Some(workload) = &asked.workload else {
+    let super::Load::Workload(workload) = &asked.load else {
         refuse("compare needs a workload: give --put, --get, or --objects with --size")
     };
     let wanted = if arguments.what.is_empty() { What::value_variants() } else { &arguments.what };
@@ -325,8 +325,7 @@ fn text(rows: &[Row], compare: &Compare<'_>) -> String {
         parts.push(format!("{}: {}\n{}", first.comparison, explanation(first.comparison), part.text()));
         rest = &rest[length..];
     }
-    let modes: Vec<_> = [SseMode::SseKms, SseMode::SseKmsBucketKey].map(SseMode::as_str).into();
-    let assumed = compare.workload.assumptions(&modes);
+    let assumed = compare.workload.assumptions(&[SseMode::SseKms, SseMode::SseKmsBucketKey]);
     parts.push("Assumed".into());
     parts.extend(assumed.iter().map(|line| format!("  {line}")));
     parts.join("\n") + "\n"

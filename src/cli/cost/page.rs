@@ -10,14 +10,14 @@ use s3seal::request::SseMode;
 use s3seal::units::Usd;
 use serde_json::json;
 
-use super::Scenario;
-use super::workload::Workload;
+use super::{Load, Question, Scenario};
 
 /// What is shown.
 pub(super) struct Page<'p> {
     pub(super) scenarios: &'p [Scenario],
-    /// The workload that the scenarios are modes of; `None` for the lines of a usage file alone.
-    pub(super) workload: Option<&'p Workload>,
+    /// What the scenarios are modes or runs of.
+    pub(super) load: &'p Load,
+    pub(super) question: &'p Question,
     /// The same under SSE-S3: what costs more than that, encryption adds.
     pub(super) baseline: Option<&'p Bill>,
     pub(super) month: Month,
@@ -63,12 +63,20 @@ impl Page<'_> {
 
     fn head(&self) -> String {
         let hours = self.month.hours();
-        match self.workload {
-            Some(workload) => {
-                let (region, month) = (workload.region, self.month);
-                format!("Cost of S3 encryption in {region}, {month} ({hours} hours), USD a month")
+        match self.region() {
+            Some(region) => {
+                format!("Cost of S3 encryption in {region}, {} ({hours} hours), USD a month", self.month)
             }
             None => format!("Bill of {} ({hours} hours), USD", self.month),
+        }
+    }
+
+    /// The Region that the load is in; the lines of a usage file have one each.
+    fn region(&self) -> Option<Region> {
+        match self.load {
+            Load::Lines => None,
+            Load::Workload(workload) => Some(workload.region),
+            Load::Runs(runs) => Some(runs.pricing.region),
         }
     }
 
@@ -95,8 +103,9 @@ impl Page<'_> {
         };
         sum("TOTAL", &|scenario| sum_of(&scenario.bill, scenario.bill.total()));
         sum("encryption adds", &|scenario| sum_of(&scenario.bill, self.added(&scenario.bill)));
-        if let Some(requests) = self.workload.map(Workload::requests).filter(|requests| *requests > 0) {
-            let per_million = |scenario: &Scenario| self.added(&scenario.bill).per_million(requests);
+        if self.scenarios.iter().any(|scenario| scenario.requests > Some(0)) {
+            let per_million =
+                |scenario: &Scenario| self.added(&scenario.bill).per_million(scenario.requests?);
             sum("  per million requests", &|scenario| per_million(scenario).map(money).unwrap_or_default());
         }
         sum("KMS calls", &|scenario| grouped(u128::from(scenario.kms_requests)));
@@ -146,7 +155,10 @@ impl Page<'_> {
 
     /// What the Bucket Key saves, where both sides are shown.
     fn findings(&self) -> Vec<String> {
-        let find = |mode: SseMode| self.scenarios.iter().find(|scenario| scenario.name == mode.as_str());
+        if let Load::Runs(runs) = self.load {
+            return runs.findings(self.question);
+        }
+        let find = |mode| self.scenarios.iter().find(|scenario| scenario.mode == Some(mode));
         let Some((without, with)) = find(SseMode::SseKms).zip(find(SseMode::SseKmsBucketKey)) else {
             return Vec::new();
         };
@@ -200,8 +212,12 @@ impl Page<'_> {
     }
 
     fn assumptions(&self) -> Vec<String> {
-        let names: Vec<_> = self.scenarios.iter().map(|scenario| scenario.name).collect();
-        let mut list = self.workload.map(|workload| workload.assumptions(&names)).unwrap_or_default();
+        let modes: Vec<_> = self.scenarios.iter().filter_map(|scenario| scenario.mode).collect();
+        let mut list = match self.load {
+            Load::Lines => Vec::new(),
+            Load::Workload(workload) => workload.assumptions(&modes),
+            Load::Runs(runs) => runs.assumptions(self.question),
+        };
         if self.scenarios.iter().any(|scenario| scenario.bill.unconfirmed().next().is_some()) {
             list.push("*: rests on a price that is not confirmed; see below".into());
         }
@@ -220,7 +236,7 @@ impl Page<'_> {
 
     fn title(&self) -> String {
         match self.scenarios {
-            [one] if self.workload.is_some() => format!("{}: {}", self.head(), one.name),
+            [one] if self.region().is_some() => format!("{}: {}", self.head(), one.name),
             _ => self.head(),
         }
     }
@@ -279,7 +295,7 @@ impl Page<'_> {
                 let price = line.price.as_deref();
                 let of = |text: fn(&s3seal::cost::Price) -> String| price.map(text).unwrap_or_default();
                 table.rows.push(vec![
-                    scenario.name.into(),
+                    scenario.name.clone(),
                     self.month.to_string(),
                     line.item.to_string(),
                     line.variant.as_str().into(),
@@ -306,7 +322,7 @@ impl Page<'_> {
     pub(super) fn json(&self) -> String {
         let bill = |scenario: &Scenario| {
             let mut bill = scenario.bill.json();
-            bill["mode"] = scenario.name.into();
+            bill["mode"] = scenario.name.as_str().into();
             bill["kms_calls"] = scenario.kms_requests.to_string().into();
             if let Some(baseline) = self.baseline {
                 bill["encryption_adds"] = self.added(&scenario.bill).to_string().into();
@@ -317,7 +333,7 @@ impl Page<'_> {
         let page = json!({
             "month": self.month.to_string(),
             "hours": self.month.hours(),
-            "region": self.workload.map(|workload| workload.region.as_str()),
+            "region": self.region().map(Region::as_str),
             "bills": self.scenarios.iter().map(bill).collect::<Vec<_>>(),
             "findings": self.findings(),
             "assumptions": self.assumptions(),
@@ -326,6 +342,6 @@ impl Page<'_> {
     }
 
     pub(super) fn focus(&self, account: &str) -> String {
-        focus(self.scenarios.iter().map(|scenario| (scenario.name, &scenario.bill)), account).csv()
+        focus(self.scenarios.iter().map(|scenario| (scenario.name.as_str(), &scenario.bill)), account).csv()
     }
 }

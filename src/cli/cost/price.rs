@@ -2,9 +2,10 @@
 
 use clap::Args;
 use s3seal::cost::{Month, Price, Region, Scope, Table, grouped};
-use serde_json::json;
+use serde_json::Value;
 
-use super::{Answer, Failure, Format, Prices, Pricing, refuse, this_month};
+use super::{Answer, Failure, Format, refuse, this_month};
+use crate::cli::pricing::{self, Prices};
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
@@ -15,7 +16,7 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "YYYY-MM")]
     month: Option<Month>,
     #[command(flatten)]
-    pricing: Pricing,
+    pricing: pricing::Arguments,
     #[command(flatten)]
     answer: Answer,
 }
@@ -91,59 +92,21 @@ fn age(date: &str, month: Month) -> Option<i32> {
 
 /// In the columns that `--prices` reads: edit it and give it back.
 fn csv(rows: &[&Price]) -> String {
-    let mut table = Table::new(&[
-        "item",
-        "variant",
-        "region",
-        "over",
-        "price",
-        "per",
-        "unit",
-        "from",
-        "until",
-        "source_date",
-        "confidence",
-        "source",
-        "note",
-    ]);
-    for price in rows {
-        let month = |month: Option<Month>| month.map(|month| month.to_string()).unwrap_or_default();
-        table.rows.push(vec![
-            price.item.to_string(),
-            price.variant.as_str().into(),
-            price.scope.as_str().into(),
-            price.over.to_string(),
-            price.usd.map(|usd| usd.to_string()).unwrap_or_default(),
-            price.per.to_string(),
-            price.item.unit().to_string(),
-            month(price.from),
-            month(price.until),
-            price.source_date.clone(),
-            price.confidence.to_string(),
-            price.source.clone(),
-            price.note.clone(),
-        ]);
-    }
+    let fields: Vec<_> = rows.iter().map(|price| price.fields()).collect();
+    let heads = fields.first().map(|row| row.each_ref().map(|(name, _)| *name)).unwrap_or_default();
+    let mut table = Table::new(&heads);
+    table.rows = fields.into_iter().map(|row| row.map(|(_, field)| field).into()).collect();
     table.csv()
 }
 
+/// The same fields; what a row does not bound or know is null.
 fn json(rows: &[&Price]) -> String {
     let row = |price: &&Price| {
-        json!({
-            "item": price.item.as_str(),
-            "variant": price.variant.as_str(),
-            "region": price.scope.as_str(),
-            "over": price.over.to_string(),
-            "price": price.usd.map(|usd| usd.to_string()),
-            "per": price.per.to_string(),
-            "unit": price.item.unit().as_str(),
-            "from": price.from.map(|month| month.to_string()),
-            "until": price.until.map(|month| month.to_string()),
-            "source_date": price.source_date,
-            "confidence": price.confidence.as_str(),
-            "source": price.source,
-            "note": price.note,
-        })
+        let field = |(name, text): (&str, String)| {
+            let nothing = text.is_empty() && matches!(name, "price" | "from" | "until");
+            (name.to_owned(), if nothing { Value::Null } else { text.into() })
+        };
+        Value::Object(price.fields().into_iter().map(field).collect())
     };
-    format!("{:#}\n", json!(rows.iter().map(row).collect::<Vec<_>>()))
+    format!("{:#}\n", Value::Array(rows.iter().map(row).collect()))
 }

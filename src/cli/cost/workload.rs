@@ -5,10 +5,11 @@ use s3seal::cost::{Item, Month, Region, StorageClass, Usage, UsageError, Variant
 use s3seal::request::{Operation, SseMode};
 
 use super::flag::{Count, Load, Share, Size};
-use super::kms_calls;
+use s3seal::pipeline;
+use s3seal::report::{body_passes, request_item};
 
 /// A workload as the command line gives it.
-#[derive(Clone, Debug, Default, Args)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Args)]
 pub(super) struct Flags {
     /// PUT requests: by the month (10M), or at a rate (100/s, 5k/day)
     #[arg(long, value_name = "LOAD", allow_negative_numbers = true)]
@@ -144,6 +145,22 @@ impl Flags {
         }
     }
 
+    /// Keys and rotations, where they are all that is given: what a report's runs may be billed with.
+    ///
+    /// # Errors
+    /// A sentence when anything else is given.
+    pub(super) fn keys_alone(&self) -> Result<(Option<u64>, Option<u64>), String> {
+        let (keys, rotations) = (self.keys, self.rotations);
+        if (Self { keys, rotations, ..Self::default() }) != *self {
+            return Err(
+                "--from-report has its own workload: beside it stand --keys and --rotations alone, and \
+                        the lines of --usage"
+                    .into(),
+            );
+        }
+        Ok((keys.map(|count| count.0), rotations.map(|count| count.0)))
+    }
+
     /// The workload; `None` when nothing is used.
     pub(super) fn workload(&self, region: Region, month: Month) -> Result<Option<Workload>, String> {
         let load = |name, load: Option<Load>| {
@@ -248,22 +265,18 @@ impl Workload {
 
     /// KMS calls by the month under `mode`.
     pub(super) fn kms_requests(&self, mode: SseMode) -> u64 {
-        let calls = |(operation, count): &(Operation, u64)| count.saturating_mul(kms_calls(*operation));
+        let each = |operation| u64::from(pipeline::calls(operation, mode, false));
+        let calls = |(operation, count): &(Operation, u64)| count.saturating_mul(each(*operation));
         let all = self.operations().iter().map(calls).fold(0_u64, u64::saturating_add);
         match mode {
-            SseMode::SseKms => all,
             SseMode::SseKmsBucketKey => {
                 let helped_reads = self.old_reads.rest(self.get);
-                let unhelped = (self.get - helped_reads).saturating_mul(kms_calls(Operation::GetObject));
+                let unhelped = (self.get - helped_reads).saturating_mul(each(Operation::GetObject));
                 unhelped + self.bucket_key_hit.rest(all - unhelped)
             }
             SseMode::DsseKms => all.saturating_mul(self.dsse_calls),
-            // The client fetches one key for an object, whatever its parts.
-            SseMode::KmsCached => {
-                let objects = self.put + self.get + self.copy.saturating_mul(2) + self.multipart;
-                self.cache_hit.rest(objects)
-            }
-            _ => 0,
+            SseMode::KmsCached => self.cache_hit.rest(all),
+            _ => all,
         }
     }
 
@@ -273,11 +286,8 @@ impl Workload {
         let (region, class) = (self.region, self.class);
         let (in_class, plain) = (Variant::Class(class), Variant::None);
         for (operation, count) in self.operations() {
-            let (item, variant) = match operation {
-                Operation::GetObject | Operation::HeadObject => (Item::GetRequest, in_class),
-                Operation::DeleteObject => (Item::DeleteRequest, plain),
-                _ => (Item::PutRequest, in_class),
-            };
+            let item = request_item(operation);
+            let variant = if item == Item::DeleteRequest { plain } else { in_class };
             usage.add(item, variant, region, u128::from(count))?;
         }
         let of_size = |objects: u64| u128::from(objects) * u128::from(self.size);
@@ -313,7 +323,14 @@ impl Workload {
             kms_requests * u128::from(self.extra_trails),
         )?;
         if mode == SseMode::DsseKms {
-            usage.add(Item::Dsse, plain, region, written + of_size(self.get))?;
+            let bodies = [
+                (Operation::PutObject, self.put),
+                (Operation::GetObject, self.get),
+                (Operation::CopyObject, self.copy),
+                (Operation::UploadPart, self.multipart),
+            ];
+            let bytes = |(operation, objects)| of_size(objects) * u128::from(body_passes(operation));
+            usage.add(Item::Dsse, plain, region, bodies.map(bytes).iter().sum())?;
         }
         let hours = self.month.hours();
         // A client cannot use aws/s3: its policy lets only S3 call it.
@@ -326,9 +343,9 @@ impl Workload {
     }
 
     /// What the answer takes for granted.
-    pub(super) fn assumptions(&self, modes: &[&str]) -> Vec<String> {
+    pub(super) fn assumptions(&self, modes: &[SseMode]) -> Vec<String> {
         let mut list = Vec::new();
-        let shows = |mode: SseMode| modes.contains(&mode.as_str());
+        let shows = |mode: SseMode| modes.contains(&mode);
         if shows(SseMode::SseKmsBucketKey) {
             list.push(format!(
                 "sse-kms-bucket-key: the Bucket Key saves {} of the KMS calls it can help (AWS: up to 99 %; it \

@@ -38,7 +38,7 @@ pub struct Columns {
 }
 
 impl Default for Columns {
-    /// Each field under its own name; a header is needed.
+    /// Each field under its own name; a header is needed, in which bucket, size and principal may be missing.
     fn default() -> Self {
         let name = |name: &str| Column::Name(name.into());
         Self {

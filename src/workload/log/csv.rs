@@ -93,21 +93,6 @@ pub struct CsvTrace<R> {
     ended: bool,
 }
 
-/// A whole trace in memory.
-#[derive(Clone, Debug)]
-pub struct Trace {
-    /// Its requests in due order.
-    pub arrivals: Vec<Arrival>,
-    /// What its numbers are called.
-    pub naming: Naming,
-    /// Objects that are used before they are written, with their size then: they are to exist at the start.
-    pub existing: Vec<(u64, u64)>,
-    /// How many objects there are; ids lie below it.
-    pub objects: u64,
-    /// The lines that could not be used.
-    pub bad: BadLines,
-}
-
 /// Field numbers from 0.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Places {
@@ -190,6 +175,11 @@ impl<R: BufRead> CsvTrace<R> {
     /// What the numbers of the arrivals so far are called.
     pub fn into_naming(self) -> Naming {
         Naming::of_trace(self.names)
+    }
+
+    /// The lines that could not be used, and the names.
+    pub(super) fn into_parts(self) -> (BadLines, Names) {
+        (self.bad, self.names)
     }
 
     fn next_record(&mut self) -> Result<Option<Arrival>, LogError> {
@@ -396,44 +386,6 @@ impl<R: BufRead> Iterator for CsvTrace<R> {
     }
 }
 
-impl Trace {
-    /// All of `input` in memory: 72 bytes a request, and its names.
-    ///
-    /// # Errors
-    ///
-    /// [`LogError`]; a trace without a request is one.
-    pub fn read<R: BufRead>(file: &str, input: R, format: CsvFormat) -> Result<Self, LogError> {
-        let mut reader = CsvTrace::open(file, input, format)?;
-        let mut arrivals = Vec::new();
-        for arrival in &mut reader {
-            arrivals.push(arrival?);
-        }
-        let objects = reader.names.object_count();
-        let mut met = vec![false; usize::try_from(objects).unwrap_or(usize::MAX)];
-        let mut existing = Vec::new();
-        for Arrival { object, bytes, operation, .. } in &arrivals {
-            let Some(met) = usize::try_from(*object).ok().and_then(|object| met.get_mut(object)) else {
-                continue;
-            };
-            let reads = matches!(
-                operation,
-                Operation::GetObject
-                    | Operation::GetObjectRange
-                    | Operation::HeadObject
-                    | Operation::CopyObject
-                    | Operation::DeleteObject
-            );
-            // A listing says nothing of its key's object.
-            if reads && !*met {
-                existing.push((*object, *bytes));
-            }
-            *met |= *operation != Operation::ListObjects;
-        }
-        let bad = std::mem::take(&mut reader.bad);
-        Ok(Self { arrivals, naming: reader.into_naming(), existing, objects, bad })
-    }
-}
-
 fn check(format: &CsvFormat) -> Result<(), LogError> {
     let bad = |option, value: String, expected| Err(LogError::Option { option, value, expected });
     if !(0.0..=1.0).contains(&format.max_bad) {
@@ -471,8 +423,14 @@ impl Places {
                 }
             }),
         };
-        let optional =
-            |column: &Option<Column>, field| column.as_ref().map(|column| place(column, field)).transpose();
+        // A field under its own name may be missing, unless the header has a name that looks as if it were meant.
+        let optional = |column: &Option<Column>, field: &'static str| match column {
+            None => Ok(None),
+            Some(column) => match place(column, field) {
+                Err(LogError::Column { nearest: None, column, .. }) if &*column == field => Ok(None),
+                found => found.map(Some),
+            },
+        };
         Ok(Self {
             time: place(&columns.time, "time")?,
             op: place(&columns.op, "op")?,

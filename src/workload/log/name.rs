@@ -37,6 +37,11 @@ impl Names {
         self.objects.len() as u64
     }
 
+    /// How many buckets and principals there are.
+    pub(in crate::workload) fn counts(&self) -> (u32, u32) {
+        (narrow(self.buckets.len()), narrow(self.principals.len()))
+    }
+
     pub(in crate::workload) fn bucket(&self, id: u32) -> &str {
         self.buckets.get_index(id as usize).map_or("", |name| name)
     }

@@ -1,0 +1,97 @@
+//! `--trace FILE`: requests from a file instead of a scenario's schedule.
+
+use std::io::BufReader;
+use std::path::PathBuf;
+
+use clap::Args;
+use s3seal::workload::log::{Column, Columns, CsvFormat, LogError, TimeFormat, Trace};
+
+use super::Failure;
+use super::file::Input;
+
+/// Bytes read at once.
+const BUFFER_BYTES: usize = 1 << 20;
+
+#[derive(Debug, Default, Args)]
+#[group(skip)]
+pub(super) struct Arguments {
+    /// Requests from a CSV file, at its own times, with its own names, sizes and operations
+    #[arg(long, value_name = "FILE", conflicts_with = "rate")]
+    pub(super) trace: Option<PathBuf>,
+    /// Which columns of the trace hold what, by name or by number where there is no header
+    #[arg(
+        long,
+        value_name = "MAP",
+        requires = "trace",
+        long_help = "Which columns of the trace hold what: time=Timestamp,op=Verb,bucket=Bucket,key=Key,size=Bytes,\
+                     principal=Who. time, op and key are needed. By number (time=1,op=2,key=4), the file has no header. \
+                     Without a map the header is to have these six names, bucket, size and principal only if there are any"
+    )]
+    columns: Option<Columns>,
+    /// How the trace writes times: s, ms, us, ns or rfc3339
+    #[arg(long, value_name = "FORMAT", requires = "trace", default_value = "s")]
+    time_format: Option<TimeFormat>,
+    /// How many times as fast as it was the trace is replayed
+    #[arg(long, value_name = "FACTOR", requires = "trace", value_parser = speed)]
+    pub(super) speed: Option<f64>,
+}
+
+/// `2` or `2x`.
+fn speed(text: &str) -> Result<f64, String> {
+    text.trim_end_matches('x').parse().map_err(|_| "expected a factor such as 2x or 0.5".into())
+}
+
+impl Arguments {
+    /// The trace, if one is asked for, and its file's name.
+    pub(super) fn read(&self) -> Result<Option<(Trace, String)>, Failure> {
+        let Some(path) = &self.trace else { return Ok(None) };
+        let input = Input::new(Some(path))?;
+        let name = input.name.clone();
+        let trace = self.parse(&name, BufReader::with_capacity(BUFFER_BYTES, input))?;
+        Ok(Some((trace, name)))
+    }
+
+    /// Whatever the format is: one trace.
+    fn parse(&self, name: &str, input: BufReader<Input>) -> Result<Trace, Failure> {
+        let mut format =
+            CsvFormat { time: self.time_format.unwrap_or(TimeFormat::Seconds), ..CsvFormat::default() };
+        match &self.columns {
+            Some(columns) => {
+                format.header = names(columns);
+                format.columns = columns.clone();
+            }
+            None => format.columns = Columns::default(),
+        }
+        Trace::read(name, input, format).map_err(|error| match error {
+            LogError::Io { .. } => Failure::new(error),
+            LogError::Column { .. } if self.columns.is_none() => {
+                Failure::usage(format_args!("{error}; say where it stands with --columns"))
+            }
+            error => Failure::usage(error),
+        })
+    }
+}
+
+/// Whether a column is named, so that there must be a header.
+fn names(columns: &Columns) -> bool {
+    let Columns { time, op, bucket, key, size, principal } = columns;
+    let optional = [bucket, size, principal].into_iter().flatten();
+    [time, op, key].into_iter().chain(optional).any(|column| matches!(column, Column::Name(_)))
+}
+
+/// What a report says of its trace.
+pub(super) fn note(name: &str, trace: &Trace) -> String {
+    let bad = match (trace.bad.count, trace.bad.first.first()) {
+        (0, _) | (_, None) => String::new(),
+        (1, Some(first)) => format!(" One line of it could not be used: {first}."),
+        (count, Some(first)) => format!(" {count} lines of it could not be used, the first: {first}."),
+    };
+    format!(
+        "Requests, objects, sizes, buckets and principals are those of the trace {name}: {} requests on {} objects over {}, of \
+         which {} exist at the start because they are used before they are written. The scenario gives what is around them.{bad}",
+        trace.arrivals.len(),
+        trace.objects,
+        trace.length(),
+        trace.existing.len(),
+    )
+}

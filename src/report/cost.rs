@@ -1,0 +1,381 @@
+//! What a run costs: what was counted in its measured part, by the month, at the prices of a Region.
+
+use serde::{Deserialize, Serialize};
+
+use super::summary::{Share, Summary};
+use super::{Report, figure};
+use crate::cost::{
+    Bill, BillError, Charge, Item, Month, PriceBook, Region, StorageClass, Terms, Usage, Variant,
+};
+use crate::request::{Operation, SseMode};
+use crate::units::Usd;
+
+/// Cells of a terminal that a word from outside may take.
+const NAME_CELLS: usize = 48;
+/// What every priced report says of its costs.
+const NOTE: &str = "Costs are those of the requests counted, as in STANDARD, by the month, and of KMS keys; storage and \
+                    transfer, the same in every mode, are left out. S3 bills nothing that it answers with 5xx; that KMS \
+                    bills no throttled call is assumed.";
+/// Decimals of a price per million requests.
+const PER_MILLION_PLACES: u32 = 6;
+
+/// At which prices the runs of a report are billed.
+#[derive(Clone, Debug)]
+pub struct Pricing {
+    /// The prices.
+    pub book: PriceBook,
+    /// What holds for each bill.
+    pub terms: Terms,
+    /// Where the requests are made.
+    pub region: Region,
+    /// The month that the measured part is scaled to; its length and its prices count.
+    pub month: Month,
+    /// Customer managed KMS keys, billed by the month to every run whose mode uses KMS.
+    pub kms_keys: u64,
+    /// Rotations that each key has behind it.
+    pub rotations: u64,
+}
+
+/// Why a run has no bill.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum PricingError {
+    /// An operation that a report of this version does not know.
+    #[error("`{0}` is no S3 operation: expected one that docs/REPORT.md names, such as PutObject")]
+    Operation(String),
+    /// A line passes what is calculated exactly.
+    #[error(transparent)]
+    Bill(#[from] BillError),
+}
+
+/// A month of a run in money. Amounts are exact decimals, as text in JSON. docs/REPORT.md describes every field,
+/// docs/COST.md what is scaled and what is not.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cost {
+    /// Where.
+    pub region: String,
+    /// For which month.
+    pub month: String,
+    /// `USD`.
+    pub currency: String,
+    /// Whether the account's free tier is used.
+    pub free_tier: bool,
+    /// KMS keys billed by the month.
+    pub kms_keys: u64,
+    /// Whether every line has a price; the sums lack the lines that have none.
+    pub complete: bool,
+    /// Whether every price is confirmed.
+    pub confirmed: bool,
+    /// Requests of the month that succeed, at the rate at which they did.
+    pub requests: u64,
+    /// KMS requests of the month that are billed or inside the free tier.
+    pub kms_requests: u64,
+    /// The month's bill: the sum of its lines, each to the cent.
+    pub total: Usd,
+    /// The same before rounding.
+    pub total_exact: Usd,
+    /// What of it is there only because of encryption.
+    pub encryption_adds: Usd,
+    /// The same before rounding.
+    pub encryption_adds_exact: Usd,
+    /// What a million requests that succeed cost; none when none did.
+    pub per_million: Option<PerMillion>,
+    /// What a Bucket Key or the data-key cache saves; none in other modes, or without an `sse-kms` run beside it.
+    pub saves: Option<Saving>,
+    /// The bill line by line.
+    pub lines: Vec<Charge>,
+    /// Whose the charge for KMS requests is.
+    pub attribution: CostAttribution,
+}
+
+/// The price of a million requests that succeed: without free tier and without the monthly price of keys, so that it
+/// does not depend on the rate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PerMillion {
+    /// S3, KMS and DSSE-KMS.
+    pub total: Usd,
+    /// What of it is there only because of encryption.
+    pub encryption_adds: Usd,
+}
+
+/// The bill of the same requests with the KMS calls of a plain SSE-KMS run, less the bill.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Saving {
+    /// The mode compared with: `sse-kms`.
+    pub against: String,
+    /// KMS requests saved by the month; negative when there are more.
+    pub kms_requests: i64,
+    /// US dollars saved by the month; negative when it costs more.
+    pub usd: Usd,
+}
+
+/// Who causes the charge for KMS requests; each list sums to it, to the cent.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CostAttribution {
+    /// By bucket.
+    pub bucket: Vec<CostShare>,
+    /// By principal.
+    pub principal: Vec<CostShare>,
+    /// By S3 operation, and refresh ahead.
+    pub operation: Vec<CostShare>,
+    /// By KMS key, without its monthly price.
+    pub kms_key: Vec<CostShare>,
+}
+
+/// The part of one member in the charge for KMS requests.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CostShare {
+    /// Its name; none for all the members that the list does not name.
+    pub name: Option<String>,
+    /// KMS requests that it is billed for, by the month.
+    pub kms_requests: u64,
+    /// By the month; none where no price is known.
+    pub usd: Option<Usd>,
+}
+
+/// What S3 bills a request of `operation` as.
+///
+/// Source: Amazon S3 price page, request classes; S3 user guide, usage types (docs/COST.md).
+pub const fn request_item(operation: Operation) -> Item {
+    match operation {
+        Operation::GetObject | Operation::GetObjectRange | Operation::HeadObject => Item::GetRequest,
+        Operation::DeleteObject => Item::DeleteRequest,
+        Operation::PutObject
+        | Operation::CopyObject
+        | Operation::CreateMultipartUpload
+        | Operation::UploadPart
+        | Operation::CompleteMultipartUpload
+        | Operation::ListObjects => Item::PutRequest,
+    }
+}
+
+/// How often the body of an `operation` passes through encryption: a copy is decrypted and encrypted.
+pub const fn body_passes(operation: Operation) -> u64 {
+    match operation {
+        Operation::PutObject | Operation::UploadPart | Operation::GetObject | Operation::GetObjectRange => 1,
+        Operation::CopyObject => 2,
+        _ => 0,
+    }
+}
+
+impl Report {
+    /// Bills every run at `pricing`, in place of what it was billed at before, and notes what that rests on.
+    ///
+    /// Laws (`tests/report_cost.rs`): the bill is the one that `cost` makes of the same usage; each attribution sums to
+    /// the charge for KMS requests; twice as long a run at the same rate is the same bill.
+    ///
+    /// # Errors
+    /// [`PricingError`] for an operation that does not exist, or an amount beyond exact arithmetic.
+    pub fn price(&mut self, pricing: &Pricing) -> Result<(), PricingError> {
+        let costs: Vec<_> = self
+            .runs
+            .iter()
+            .map(|run| Cost::of(run, plain(run, &self.runs), pricing))
+            .collect::<Result<_, _>>()?;
+        self.runs.iter_mut().zip(costs).for_each(|(run, cost)| run.cost = cost);
+        if !self.notes.iter().any(|note| note == NOTE) {
+            self.notes.push(NOTE.into());
+        }
+        Ok(())
+    }
+}
+
+impl Summary {
+    /// What a month of the run uses, as it is billed; none for a run without a measured part.
+    ///
+    /// # Errors
+    /// [`PricingError`] for an operation that does not exist.
+    pub fn usage(&self, pricing: &Pricing) -> Result<Option<Usage>, PricingError> {
+        if self.measured_ns == 0 {
+            return Ok(None);
+        }
+        let month = Counted::of(self)?.map(|count| by_the_month(count, self.measured_ns, pricing.month));
+        Ok(Some(month.with_keys(self.mode, pricing)))
+    }
+}
+
+fn uses_kms(mode: SseMode) -> bool {
+    !matches!(mode, SseMode::SseS3 | SseMode::SseC)
+}
+
+/// The plain SSE-KMS run that `run` saves against: of its kind and quota, else of its kind, else any.
+fn plain<'r>(run: &Summary, runs: &'r [Summary]) -> Option<&'r Summary> {
+    if !matches!(run.mode, SseMode::SseKmsBucketKey | SseMode::KmsCached) {
+        return None;
+    }
+    let base = |fits: fn(&Summary, &Summary) -> bool| {
+        runs.iter().find(|other| other.mode == SseMode::SseKms && other.completed > 0 && fits(run, other))
+    };
+    base(|a, b| a.kind == b.kind && a.quota_per_s == b.quota_per_s)
+        .or_else(|| base(|a, b| a.kind == b.kind))
+        .or_else(|| base(|_, _| true))
+}
+
+/// What one run used in its measured part, as far as it is billed.
+#[derive(Clone)]
+struct Counted {
+    /// By the class of S3's bills.
+    requests: Vec<(Item, u64)>,
+    kms_requests: u64,
+    dsse_bytes: u64,
+}
+
+impl Counted {
+    fn of(run: &Summary) -> Result<Self, PricingError> {
+        let mut counted = Self { requests: Vec::new(), kms_requests: run.kms.billed, dsse_bytes: 0 };
+        for row in &run.operations {
+            let operation = Operation::ALL.into_iter().find(|operation| operation.as_str() == row.operation);
+            let operation =
+                operation.ok_or_else(|| PricingError::Operation(figure::name(&row.operation, NAME_CELLS)))?;
+            // S3 bills what it answers with 200 or 4xx, and nothing that it answers with 5xx. Where the client calls KMS,
+            // a request that KMS refused never reached S3.
+            let refused = match run.mode {
+                SseMode::KmsCached => 0,
+                _ => row.endings.denied.saturating_add(row.endings.key_unavailable),
+            };
+            counted.requests.push((request_item(operation), row.completed.saturating_add(refused)));
+            if run.mode == SseMode::DsseKms {
+                let bytes = row.bytes.saturating_mul(body_passes(operation));
+                counted.dsse_bytes = counted.dsse_bytes.saturating_add(bytes);
+            }
+        }
+        Ok(counted)
+    }
+
+    /// The same with every count changed.
+    fn map(&self, to: impl Fn(u64) -> u64) -> Self {
+        let requests = self.requests.iter();
+        // Added up before they are scaled: a rounded sum, not a sum of rounded parts.
+        let mut sums: Vec<(Item, u64)> = Vec::new();
+        for &(item, count) in requests {
+            match sums.iter_mut().find(|(known, _)| *known == item) {
+                Some((_, sum)) => *sum = sum.saturating_add(count),
+                None => sums.push((item, count)),
+            }
+        }
+        for (_, sum) in &mut sums {
+            *sum = to(*sum);
+        }
+        Self { requests: sums, kms_requests: to(self.kms_requests), dsse_bytes: to(self.dsse_bytes) }
+    }
+
+    /// The usage, and the keys of the month.
+    fn with_keys(&self, mode: SseMode, pricing: &Pricing) -> Usage {
+        let mut usage = self.usage(pricing);
+        if uses_kms(mode) {
+            let hours = pricing.month.hours();
+            let keys = usage.add_keys(pricing.region, pricing.kms_keys, pricing.rotations, hours);
+            keys.expect("2⁶⁴ keys fit, for the hours of a month");
+        }
+        usage
+    }
+
+    fn usage(&self, pricing: &Pricing) -> Usage {
+        let mut usage = Usage::new(pricing.month);
+        let mut add = |item, count| {
+            let variant = match item {
+                Item::PutRequest | Item::GetRequest => Variant::Class(StorageClass::Standard),
+                _ => Variant::None,
+            };
+            usage.add(item, variant, pricing.region, u128::from(count)).expect("2⁶⁴ fit, and the variant");
+        };
+        self.requests.iter().for_each(|&(item, count)| add(item, count));
+        add(Item::KmsRequest, self.kms_requests);
+        add(Item::Dsse, self.dsse_bytes);
+        usage
+    }
+}
+
+/// `count` of `measured_ns` by the month, to the nearest; saturates.
+fn by_the_month(count: u64, measured_ns: u64, month: Month) -> u64 {
+    let (measured, month) = (u128::from(measured_ns), u128::from(month.seconds()) * 1_000_000_000);
+    let scaled = (u128::from(count) * month + measured / 2) / measured;
+    u64::try_from(scaled).unwrap_or(u64::MAX)
+}
+
+impl Cost {
+    /// None for a run without a measured part.
+    fn of(run: &Summary, plain: Option<&Summary>, pricing: &Pricing) -> Result<Option<Self>, PricingError> {
+        if run.measured_ns == 0 {
+            return Ok(None);
+        }
+        let counted = Counted::of(run)?;
+        let by_the_month = |count, of: &Summary| by_the_month(count, of.measured_ns, pricing.month);
+        let month = counted.map(|count| by_the_month(count, run));
+        let bill =
+            |month: &Counted| Bill::new(&month.with_keys(run.mode, pricing), &pricing.book, pricing.terms);
+        let billed = bill(&month)?;
+        let requests = by_the_month(run.completed, run);
+        let saves = match plain {
+            Some(plain) if run.completed > 0 => {
+                // The calls that the plain run is billed for, for as many requests as succeed here.
+                let (calls, of) =
+                    (by_the_month(plain.kms.billed, plain), by_the_month(plain.completed, plain));
+                let calls = (u128::from(calls) * u128::from(requests) + u128::from(of) / 2) / u128::from(of);
+                let calls = u64::try_from(calls).unwrap_or(u64::MAX);
+                let dearer = bill(&Counted { kms_requests: calls, ..month.clone() })?;
+                let saved = i128::from(calls) - i128::from(month.kms_requests);
+                Some(Saving {
+                    against: SseMode::SseKms.as_str().into(),
+                    kms_requests: i64::try_from(saved).unwrap_or(i64::MAX),
+                    usd: dearer.total() - billed.total(),
+                })
+            }
+            _ => None,
+        };
+        // From the counts as they are: nothing is lost to scaling.
+        let terms = Terms { free_tier: false };
+        let alone = Bill::new(&counted.usage(pricing), &pricing.book, terms)?;
+        let per_million =
+            |usd: Usd| usd.per_million(run.completed).map(|usd| usd.rounded(PER_MILLION_PLACES));
+        let charge: Option<Usd> = {
+            let lines = billed.lines().iter().filter(|line| line.item == Item::KmsRequest);
+            lines.map(|line| line.amount).sum()
+        };
+        let shares = |list: &[Share]| shares(list, charge, |count| by_the_month(count, run));
+        Ok(Some(Self {
+            region: pricing.region.to_string(),
+            month: pricing.month.to_string(),
+            currency: "USD".into(),
+            free_tier: pricing.terms.free_tier,
+            kms_keys: if uses_kms(run.mode) { pricing.kms_keys } else { 0 },
+            complete: billed.missing().next().is_none(),
+            confirmed: billed.unconfirmed().next().is_none(),
+            requests,
+            kms_requests: month.kms_requests,
+            total: billed.total(),
+            total_exact: billed.exact(),
+            encryption_adds: billed.encryption(),
+            encryption_adds_exact: billed.encryption_exact(),
+            per_million: per_million(alone.exact())
+                .zip(per_million(alone.encryption_exact()))
+                .map(|(total, encryption_adds)| PerMillion { total, encryption_adds }),
+            saves,
+            lines: billed.charges(),
+            attribution: CostAttribution {
+                bucket: shares(&run.attribution.bucket),
+                principal: shares(&run.attribution.principal),
+                operation: shares(&run.attribution.operation),
+                kms_key: shares(&run.attribution.kms_key),
+            },
+        }))
+    }
+}
+
+/// `charge` by the calls that each member is billed for, to the cent and without a rest: each gets what the sum up to it
+/// is, rounded, less what those before it got.
+fn shares(list: &[Share], charge: Option<Usd>, by_the_month: impl Fn(u64) -> u64) -> Vec<CostShare> {
+    let all: u128 = list.iter().map(|share| u128::from(share.billed)).sum();
+    let cents = charge.map(Usd::cents);
+    let (mut sum, mut given) = (0_u128, 0_i64);
+    let mut share = |share: &Share| {
+        sum += u128::from(share.billed);
+        let usd = cents.map(|cents| {
+            let upto = (u128::from(cents.unsigned_abs()) * sum + all / 2) / all.max(1);
+            let upto = i64::try_from(upto).expect("a part of what fits");
+            Usd::from_cents(upto - std::mem::replace(&mut given, upto))
+        });
+        CostShare { name: share.name.clone(), kms_requests: by_the_month(share.billed), usd }
+    };
+    list.iter().map(&mut share).collect()
+}
