@@ -25,6 +25,8 @@ fn request(line: &[u8]) -> Request<'_> {
 
 /// Everything that a reader of `format` yields, in words.
 fn read(format: &str, bytes: &[u8]) -> Vec<String> {
+    // Pieces as a file gives them, not all at once.
+    let bytes = std::io::BufReader::with_capacity(10_007, bytes);
     let format: Format = format.parse().unwrap();
     let mut seen = Seen::default();
     let mut reader = LogReader::open("log", bytes, &format).unwrap();
@@ -37,7 +39,9 @@ fn read(format: &str, bytes: &[u8]) -> Vec<String> {
             Turn::Entry(Entry::Kms(call)) => {
                 all.push(format!("kms {} {}", call.name, call.s3_arn.unwrap_or_default()));
             }
-            Turn::Entry(Entry::Setting(setting)) => all.push(format!("setting {} {:?}", setting.bucket, setting.sse)),
+            Turn::Entry(Entry::Setting(setting)) => {
+                all.push(format!("setting {} {:?}", setting.bucket, setting.sse))
+            }
             Turn::Entry(Entry::Stored(stored)) => all.push(format!("stored {} {:?}", stored.key, stored.sse)),
             Turn::Entry(Entry::Other) => all.push("other".into()),
             Turn::Duplicate => all.push("duplicate".into()),
@@ -55,8 +59,18 @@ fn every_edition_from_18_to_27_fields_and_what_may_come_later() {
          \"GET /logs-bucket/photos/2014/a%20b.jpg?x=1 HTTP/1.1\" 206 - 512 171408 53 52 \"-\" \"agent/1.0\""
     );
     let later = [
-        "v1", "host==", "SigV4", "TLS_AES_128_GCM_SHA256", "AuthHeader", "logs-bucket.s3.amazonaws.com", "TLSv1.3",
-        "arn:aws:s3:us-west-1:111122223333:accesspoint/ap", "Yes", "us-west-1", "new-28", "new-29",
+        "v1",
+        "host==",
+        "SigV4",
+        "TLS_AES_128_GCM_SHA256",
+        "AuthHeader",
+        "logs-bucket.s3.amazonaws.com",
+        "TLSv1.3",
+        "arn:aws:s3:us-west-1:111122223333:accesspoint/ap",
+        "Yes",
+        "us-west-1",
+        "new-28",
+        "new-29",
     ];
     for count in 1..=later.len() {
         for ending in ["", " "] {
@@ -66,7 +80,10 @@ fn every_edition_from_18_to_27_fields_and_what_may_come_later() {
             assert_eq!(found.later.iter().filter(|field| !field.is_empty()).count(), count.min(10));
             assert_eq!(text(found.later[0]), "v1");
             assert_eq!(text(found.user_agent), "agent/1.0");
-            assert_eq!((text(found.status), text(found.bytes_sent), text(found.object_size)), ("206", "512", "171408"));
+            assert_eq!(
+                (text(found.status), text(found.bytes_sent), text(found.object_size)),
+                ("206", "512", "171408")
+            );
             assert_eq!((text(found.total_ms), text(found.turnaround_ms)), ("53", "52"));
             assert_eq!(found.time, Timestamp::from_seconds(1_549_411_238));
         }
@@ -95,7 +112,8 @@ fn quotes_stand_raw_inside_all_three_quoted_fields() {
 
 #[test]
 fn bare_dashes_stand_for_quoted_fields_and_for_figures() {
-    let batch = format!("{HEAD} AmazonS3 9F1 BATCH.DELETE.OBJECT a/b - 204 - - 344017 - - - - - host - - - - -");
+    let batch =
+        format!("{HEAD} AmazonS3 9F1 BATCH.DELETE.OBJECT a/b - 204 - - 344017 - - - - - host - - - - -");
     let found = access(&batch);
     assert_eq!((text(found.uri), text(found.status), text(found.object_size)), ("-", "204", "344017"));
     assert_eq!((text(found.referer), text(found.user_agent), text(found.later[0])), ("-", "-", "-"));
@@ -121,13 +139,17 @@ fn addresses_zones_and_spaces_as_they_come() {
     let line = "79a5 b [06/Feb/2019:02:00:38 +0200] 2001:db8::1  svc:delivery.logs.amazonaws.com A REST.PUT.OBJECT \
                 s3-dg.pdf \"PUT /b/s3-dg.pdf HTTP/1.1\" 200 - - 4406583 41754 28 \"-\" \"S3Console/0.4\" -";
     let found = access(line);
-    assert_eq!((text(found.remote_ip), text(found.requester)), ("2001:db8::1", "svc:delivery.logs.amazonaws.com"));
+    assert_eq!(
+        (text(found.remote_ip), text(found.requester)),
+        ("2001:db8::1", "svc:delivery.logs.amazonaws.com")
+    );
     let put = request(line.as_bytes());
     assert_eq!(put.time, Timestamp::from_seconds(1_549_411_238));
     assert_eq!((put.operation, put.sent, put.received), (Some(Operation::PutObject), 0, 4_406_583));
     let line = format!("{HEAD} - A REST.GET.OBJECT k \"GET /k\" 304 - - 1718 10 - \"-\" \"x\" -");
     assert_eq!(request(line.as_bytes()).ending, Ending::Unchanged);
-    let line = format!("{HEAD} - A REST.PUT.OBJECT k \"PUT /k\" 400 KMS.DisabledException 300 - 10 - \"-\" \"x\" -");
+    let line =
+        format!("{HEAD} - A REST.PUT.OBJECT k \"PUT /k\" 400 KMS.DisabledException 300 - 10 - \"-\" \"x\" -");
     assert_eq!(request(line.as_bytes()).ending, Ending::RefusedByKms);
     let line = format!("{HEAD} - A REST.PUT.OBJECT k \"PUT /k\" 503 SlowDown 300 - 10 - \"-\" \"x\" -");
     assert_eq!((request(line.as_bytes()).ending, request(line.as_bytes()).received), (Ending::Failed, 0));
@@ -150,7 +172,8 @@ fn a_copy_is_two_records_with_one_id_and_both_count() {
 #[test]
 fn invalid_utf8_line_ends_and_a_line_of_a_megabyte() {
     let good = |agent: &[u8]| {
-        [HEAD.as_bytes(), b" - A REST.GET.OBJECT k \"GET /k\" 200 - 1 1 1 1 \"-\" \"", agent, b"\" - h"].concat()
+        [HEAD.as_bytes(), b" - A REST.GET.OBJECT k \"GET /k\" 200 - 1 1 1 1 \"-\" \"", agent, b"\" - h"]
+            .concat()
     };
     let agent = [b"x\xFF\xFE".as_slice(), "é".as_bytes()].concat();
     let odd = good(&agent);
@@ -179,8 +202,17 @@ fn a_bad_line_names_its_field_and_column() {
     assert_eq!(error(""), ("owner", 0));
     assert_eq!(error("o b [06/Feb/2019:00:00:38]"), ("time", 4));
     assert_eq!(error("o b [06/Feb/2019:00:00:38 +0000] ip r id"), ("request id", 38));
-    assert_eq!(error("o b [06/Feb/2019:00:00:38 +0000] i r d REST.GET.OBJECT k \"GET /k 200 - 1 1 1"), ("Request-URI", 57));
-    assert_eq!(error("o b [06/Feb/2019:00:00:38 +0000] i r d REST.GET.OBJECT k \"GET /k\" 20 - 1 1 1 1 \"-\" \"-\" -").0, "Request-URI");
+    assert_eq!(
+        error("o b [06/Feb/2019:00:00:38 +0000] i r d REST.GET.OBJECT k \"GET /k 200 - 1 1 1"),
+        ("Request-URI", 57)
+    );
+    assert_eq!(
+        error(
+            "o b [06/Feb/2019:00:00:38 +0000] i r d REST.GET.OBJECT k \"GET /k\" 20 - 1 1 1 1 \"-\" \"-\" -"
+        )
+        .0,
+        "Request-URI"
+    );
 }
 
 fn record(source: &str, name: &str, id: &str, rest: &str) -> String {
@@ -221,12 +253,20 @@ fn cloudtrail_comes_wrapped_listed_and_line_by_line_and_each_event_once() {
     let (a, b) = (get("1"), get("2"));
     let wrapped = format!("{{\"Records\":[{a},{a},{b}]}}");
     assert_eq!(read("cloudtrail", wrapped.as_bytes()), wanted);
-    let pretty = format!("\u{FEFF}{{\r\n \"Records\" : [\r\n {a}\r\n ,\r\n {a},{b}\r\n ]\r\n, \"more\": \"}}\" }}\r\n");
+    let pretty = format!(
+        "\u{FEFF}{{\r\n \"Records\" : [\r\n {a}\r\n ,\r\n {a},{b}\r\n ]\r\n, \"more\": \"}}\" }}\r\n"
+    );
     assert_eq!(read("cloudtrail", pretty.as_bytes()), wanted);
     assert_eq!(read("cloudtrail", format!("[{a},{a},{b}]").as_bytes()), wanted);
     assert_eq!(read("cloudtrail", format!("{a}\r\n{a}\n\n{b}").as_bytes()), wanted);
     // Two trails that deliver to one bucket: two files, one after the other.
-    assert_eq!(read("cloudtrail", format!("{wrapped}\n{wrapped}").as_bytes()).iter().filter(|e| *e != "duplicate").count(), 2);
+    assert_eq!(
+        read("cloudtrail", format!("{wrapped}\n{wrapped}").as_bytes())
+            .iter()
+            .filter(|e| *e != "duplicate")
+            .count(),
+        2
+    );
     assert_eq!(read("cloudtrail", br#"{"Records":[]}"#), [""; 0]);
     // Without an id nothing is taken for a repetition.
     let nameless = get("");
@@ -245,7 +285,10 @@ fn a_broken_record_is_counted_and_its_neighbours_are_read() {
     let wrapped = format!("{{\"Records\":[{a},\n{{\"eventName\": oops, \"x\":{{\"y\":\"}}\"}}}},\n{b}]}}");
     assert_eq!(read("cloudtrail", wrapped.as_bytes()), ["GetObject b/k", "bad 2:1 record", "GetObject b/k"]);
     let cut = format!("{{\"Records\":[{a},{}", &b[..b.len() - 5]);
-    assert_eq!(read("cloudtrail", cut.as_bytes()), ["GetObject b/k".to_owned(), format!("bad 1:{} record", 14 + a.len())]);
+    assert_eq!(
+        read("cloudtrail", cut.as_bytes()),
+        ["GetObject b/k".to_owned(), format!("bad 1:{} record", 14 + a.len())]
+    );
     let timeless = record("s3", "GetObject", "3", "").replace("2026-11-24T12:00:00Z", "yesterday");
     assert_eq!(read("cloudtrail", timeless.as_bytes()), ["bad 1:1 eventTime"]);
 }
@@ -258,7 +301,12 @@ fn records_longer_than_the_room_ahead_and_escapes_are_read() {
     let file = format!("{{\"Records\":[{a},{}]}}", record("s3", "ListBuckets", "2", ""));
     let all = read("cloudtrail", file.as_bytes());
     assert_eq!(all, [format!("GetObject b/é\"\\{long}"), "ListBuckets /".into()]);
-    let huge = record("s3", "GetObject", "1", &format!(r#","requestParameters":{{"key":"{}"}}"#, "x".repeat(5 << 20)));
+    let huge = record(
+        "s3",
+        "GetObject",
+        "1",
+        &format!(r#","requestParameters":{{"key":"{}"}}"#, "x".repeat(5 << 20)),
+    );
     let file = format!("{{\"Records\":[{huge},{}]}}", record("s3", "ListBuckets", "2", ""));
     assert_eq!(read("cloudtrail", file.as_bytes()), ["bad 1:13 record", "ListBuckets /"]);
 }
@@ -290,7 +338,10 @@ fn odd_types_and_old_shapes_are_read() {
             "userIdentity":{"accountid":"111122223333"},"requestParameters":{"bucketName":["b"],"key":"k"},
             "additionalEventData":{"bytesTransferredOut":89.0,"bytesTransferredIn":0.0},"resources":null}"#,
     );
-    assert_eq!((odd.time, &*odd.requester), (Timestamp::from_nanos(1_600_044_260_529_000_000), "111122223333"));
+    assert_eq!(
+        (odd.time, &*odd.requester),
+        (Timestamp::from_nanos(1_600_044_260_529_000_000), "111122223333")
+    );
     assert_eq!((&*odd.bucket, &*odd.key, odd.sent, odd.size), ("b", "k", 89, Some(89)));
     // Athena and Lake keep parts as texts.
     let rest = r#","requestParameters":"{\"bucketName\":\"b\",\"key\":\"k\"}","responseElements":"{\"x-amz-server-side-encryption\":\"aws:kms\",\"x-amz-server-side-encryption-bucket-key-enabled\":\"true\"}","additionalEventData":"{\"bytesTransferredIn\":\"7\"}""#;
@@ -298,7 +349,8 @@ fn odd_types_and_old_shapes_are_read() {
     assert_eq!((&*put.bucket, &*put.key, put.size), ("b", "k", Some(7)));
     assert_eq!(put.sse, Some(Sse::Known(SseMode::SseKmsBucketKey)));
     // A PUT of which nothing is known but that it was.
-    let bare = s3(r#"{"eventSource":"s3.amazonaws.com","eventName":"PutObject","eventTime":"2024-01-15 10:30:00"}"#);
+    let bare =
+        s3(r#"{"eventSource":"s3.amazonaws.com","eventName":"PutObject","eventTime":"2024-01-15 10:30:00"}"#);
     assert_eq!((&*bare.bucket, &*bare.key, &*bare.requester, bare.sse), ("", "", "", None));
     let refused = s3(&record("s3", "GetObject", "1", r#","errorCode":"AccessDenied""#));
     assert_eq!(refused.ending, Ending::Refused);
@@ -319,7 +371,10 @@ fn the_mode_of_a_write_comes_from_what_was_applied_and_a_copy_is_one_record() {
         sse(&format!("{kms},\"x-amz-server-side-encryption-bucket-key-enabled\":true}}")),
         known(SseMode::SseKmsBucketKey)
     );
-    assert_eq!(sse(r#","responseElements":{"x-amz-server-side-encryption":"aws:kms:dsse"}"#), known(SseMode::DsseKms));
+    assert_eq!(
+        sse(r#","responseElements":{"x-amz-server-side-encryption":"aws:kms:dsse"}"#),
+        known(SseMode::DsseKms)
+    );
     assert_eq!(sse(""), None);
     let copy = s3(&record(
         "s3",
@@ -348,10 +403,10 @@ fn tables_of_the_public_traces_are_read_by_their_headers() {
     let mut reader = LogReader::open("log", meta.as_bytes(), &format).unwrap();
     let Turn::Entry(Entry::Request(first)) = reader.turn(&mut seen).unwrap() else { panic!() };
     assert_eq!((first.times, first.size, first.operation), (3, Some(87), Some(Operation::GetObject)));
-    assert_eq!(read("inventory", b"\"b\",\"a%2Fb\",\"SSE-KMS\",\"ENABLED\"\n\"b\"\n"), [
-        "stored a/b Some(Known(SseKmsBucketKey))".to_owned(),
-        "bad 2:1 key".to_owned()
-    ]);
+    assert_eq!(
+        read("inventory", b"\"b\",\"a%2Fb\",\"SSE-KMS\",\"ENABLED\"\n\"b\"\n"),
+        ["stored a/b Some(Known(SseKmsBucketKey))".to_owned(), "bad 2:1 key".to_owned()]
+    );
     assert_eq!(read("oracle-general", &[0; 25]), ["GetObject /0", "bad 2:1 file"]);
 }
 
@@ -363,7 +418,8 @@ fn an_archive_cut_short_gives_what_it_holds_and_then_says_so() {
         encoder.write_all(text.as_bytes()).unwrap();
         encoder.finish().unwrap()
     };
-    let line = |i: usize| format!("{HEAD} - ID{i} REST.GET.OBJECT k{i} \"GET /k\" 200 - 1 1 1 1 \"-\" \"x\" -\n");
+    let line =
+        |i: usize| format!("{HEAD} - ID{i} REST.GET.OBJECT k{i} \"GET /k\" 200 - 1 1 1 1 \"-\" \"x\" -\n");
     let lines: String = (0..2_000).map(line).collect();
     let records: Vec<String> = (0..2_000).map(|i| record("s3", "ListBuckets", &i.to_string(), "")).collect();
     let trail = format!("{{\"Records\":[{}]}}", records.join(","));

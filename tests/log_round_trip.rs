@@ -7,7 +7,7 @@ use s3seal::request::{Operation, SseMode};
 use s3seal::units::Span;
 use s3seal::workload::log::{Account, Format, LogReader, Seen, Turn};
 use s3seal::workload::profile::{AnonymiseKey, KmsCalls, Profile, ProfileOptions, Profiler};
-use s3seal::workload::{ArrivalProcess, History, Mix, Retry, RetryPolicy, Scenario, Stop};
+use s3seal::workload::{ArrivalProcess, History, Mix, Retry, RetryPolicy, Scenario, ServiceTime, Stop};
 
 const LIFETIME: Span = Span::from_seconds(10);
 
@@ -31,6 +31,9 @@ fn scenario() -> Scenario {
         history: History { span: Span::from_millis(1), writers: 1, uses_per_key: 1 },
         ..Scenario::default()
     };
+    // No call runs into the next request.
+    let millis = Span::from_millis;
+    scenario.kms.service_time = Some(ServiceTime { min: millis(1), median: millis(2), sigma: 0.0 });
     scenario.bucket_key.lifetime = Some(LIFETIME);
     scenario.objects.count = 200;
     scenario
@@ -80,8 +83,18 @@ fn in_every_mode_the_calls_predicted_are_the_calls_made() {
         let kms = cloudtrail(&logs);
         check_books(&kms);
         assert_eq!(sum(&kms.seen), logs.kms_calls, "{mode}");
-        assert_eq!(kms.predicted().likely, logs.kms_calls, "{mode}: {kms:?}");
-        assert_eq!(kms.agreed, logs.kms_calls, "{mode}: {kms:?}");
+        if mode == SseMode::SseKmsBucketKey {
+            // A lifetime of 10 s told in whole seconds is 10 % off at most, so may be the number of windows; and then the
+            // cause is named.
+            let apart = kms.predicted().likely.abs_diff(logs.kms_calls);
+            assert!(apart * 10 <= logs.kms_calls, "{kms:?}");
+            let causes: Vec<&String> =
+                kms.seen_not_predicted.keys().chain(kms.predicted_not_seen.keys()).collect();
+            assert!(causes.iter().all(|cause| cause.starts_with("Bucket Key ")), "{kms:?}");
+        } else {
+            assert_eq!(kms.predicted().likely, logs.kms_calls, "{mode}: {kms:?}");
+            assert_eq!(kms.agreed, logs.kms_calls, "{mode}: {kms:?}");
+        }
         let by_bucket_key = if mode == SseMode::SseKmsBucketKey { logs.kms_calls } else { 0 };
         assert_eq!(kms.seen_for_bucket_key, by_bucket_key, "{mode}");
         // Only a Bucket Key leaves doubt.
@@ -165,7 +178,10 @@ fn shards_merged_in_any_order_and_grouping_are_equal_and_counts_are_the_wholes()
     let whole = part(&lines);
     let merged = Profile::from_json(one.as_bytes()).unwrap();
     assert_eq!(merged.operations, whole.operations);
-    assert_eq!((merged.seconds.clone(), merged.series.clone()), (whole.seconds.clone(), whole.series.clone()));
+    assert_eq!(
+        (merged.seconds.clone(), merged.series.clone()),
+        (whole.seconds.clone(), whole.series.clone())
+    );
     assert_eq!(merged.sizes, whole.sizes);
     assert_eq!(merged.objects.distinct(), whole.objects.distinct());
     assert_eq!(merged.kms.predicted(), whole.kms.predicted());
@@ -191,7 +207,12 @@ fn anonymised_shards_merge_like_named_ones_and_keep_no_name() {
     assert_eq!(a.buckets.top(9).len(), 1);
     assert_eq!(a.objects.distinct(), whole.objects.distinct());
     let names = |profile: &Profile| {
-        profile.top_objects.top(9).iter().map(|(name, share)| ((*name).to_owned(), share.requests)).collect::<Vec<_>>()
+        profile
+            .top_objects
+            .top(9)
+            .iter()
+            .map(|(name, share)| ((*name).to_owned(), share.requests))
+            .collect::<Vec<_>>()
     };
     assert_eq!(names(&a), names(&whole));
     let text = a.to_json();
@@ -211,7 +232,10 @@ fn counts_by_operation_are_those_of_the_run_in_both_logs() {
     let trail = profile_of(&logs.cloudtrail, &Format::CloudTrail, None);
     let access = profile_of(&logs.access, &Format::S3Access, None);
     for operation in ["PutObject", "GetObject", "HeadObject", "CopyObject", "ListObjects"] {
-        assert_eq!(trail.operations[operation].requests, access.operations[operation].requests, "{operation}");
+        assert_eq!(
+            trail.operations[operation].requests, access.operations[operation].requests,
+            "{operation}"
+        );
     }
     let copies = access.operations[Operation::CopyObject.as_str()].requests;
     assert_eq!(access.operations["CopyObject (source read)"].requests, copies);

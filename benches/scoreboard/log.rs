@@ -43,7 +43,8 @@ fn access(board: &mut Board) {
         })
         .collect();
     let pattern = Regex::new(PATTERN).expect("constant");
-    let (first, captures) = (AccessLine::parse(lines[0].as_bytes()).expect("a line"), pattern.captures(lines[0].as_bytes()));
+    let (first, captures) =
+        (AccessLine::parse(lines[0].as_bytes()).expect("a line"), pattern.captures(lines[0].as_bytes()));
     let captures = captures.expect("the peer reads the same line");
     assert_eq!((&captures[8], &captures[10], &captures[13]), (first.key, first.status, first.object_size));
     let bytes: usize = lines.iter().map(String::len).sum::<usize>() / MANY;
@@ -93,8 +94,13 @@ fn cloudtrail(board: &mut Board) {
                 r#""eventSource":"kms.amazonaws.com","eventName":"Decrypt","awsRegion":"us-west-2","sourceIPAddress":"fas.s3.amazonaws.com","userAgent":"fas.s3.amazonaws.com","requestParameters":{{"encryptionContext":{{"aws:s3:arn":"arn:aws:s3:::archive/blobs/{i:08x}/data.nii.gz"}},"encryptionAlgorithm":"SYMMETRIC_DEFAULT"}},"responseElements":null,"requestID":"db750745-5817-11e5-93a6-5b87e27d91a0","eventID":"{i:08x}-8a09-4cfc-a249-205ddba330e3","readOnly":true,"resources":[{{"accountId":"111122223333","type":"AWS::KMS::Key","ARN":"arn:aws:kms:us-west-2:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab"}}],"eventType":"AwsApiCall","managementEvent":true,"recipientAccountId":"111122223333","eventCategory":"Management""#
             )
         };
-        write!(file, r#"{comma}{{"eventVersion":"1.11",{identity},"eventTime":"2026-11-24T12:{:02}:{:02}Z",{rest}}}"#, i / 60 % 60, i % 60)
-            .expect("a string takes everything");
+        write!(
+            file,
+            r#"{comma}{{"eventVersion":"1.11",{identity},"eventTime":"2026-11-24T12:{:02}:{:02}Z",{rest}}}"#,
+            i / 60 % 60,
+            i % 60
+        )
+        .expect("a string takes everything");
     }
     file.push_str("]}");
     let bytes = file.as_bytes();
@@ -116,9 +122,8 @@ fn cloudtrail(board: &mut Board) {
     };
     assert_eq!(ours_of(), MANY, "every record is read");
     let mut ours = |n: u64| time(n, ours_of);
-    let mut theirs = |n: u64| {
-        time(n, || serde_json::from_slice::<IgnoredAny>(black_box(bytes)).expect("JSON"))
-    };
+    let mut theirs =
+        |n: u64| time(n, || serde_json::from_slice::<IgnoredAny>(black_box(bytes)).expect("JSON"));
     let peer = "serde_json IgnoredAny, the same bytes, held in memory";
     if let Some(paired) = board.race("cloudtrail_parse", &mut ours, &mut theirs) {
         board.line(
@@ -162,5 +167,7 @@ fn oracle(board: &mut Board) {
     };
     assert_eq!(ours_of(), theirs_of(), "both read the same");
     let peer = "libCacheSim's loop over a mapped file, in Rust";
-    board.speed("oracle_general_parse", Goal::Shown, peer, &mut |n| time(n, ours_of), &mut |n| time(n, theirs_of));
+    board.speed("oracle_general_parse", Goal::Shown, peer, &mut |n| time(n, ours_of), &mut |n| {
+        time(n, theirs_of)
+    });
 }

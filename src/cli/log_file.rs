@@ -48,6 +48,11 @@ pub(super) fn find(paths: &[PathBuf]) -> Result<Vec<PathBuf>, Failure> {
     Ok(found)
 }
 
+/// Bytes of all `files` on the disk; `None` with standard input among them.
+pub(super) fn total(files: &[PathBuf]) -> Option<u64> {
+    files.iter().map(|path| std::fs::metadata(path).ok().map(|metadata| metadata.len())).sum()
+}
+
 fn walk(folder: &Path, found: &mut Vec<PathBuf>) -> io::Result<()> {
     for entry in std::fs::read_dir(folder)? {
         let path = entry?.path();
@@ -223,7 +228,8 @@ mod tests {
         let mut all = String::new();
         input.read_to_string(&mut all).unwrap();
         assert_eq!(all, "abcdef");
-        let failing = BufReader::new(Cursor::new(b"ab").chain(Failing(Some(io::ErrorKind::UnexpectedEof.into()))));
+        let failing =
+            BufReader::new(Cursor::new(b"ab").chain(Failing(Some(io::ErrorKind::UnexpectedEof.into()))));
         let (head, mut input) = peek(failing, 100);
         assert_eq!(head, b"ab");
         let mut got = Vec::new();

@@ -119,7 +119,9 @@ fn time(text: &str) -> Result<Span, String> {
 fn share(text: &str) -> Result<f64, String> {
     let (number, unit) = text.strip_suffix('%').map_or((text, 1.0), |number| (number, 100.0));
     let share = number.trim().parse::<f64>().ok().map(|number| number / unit);
-    share.filter(|share| (0.0..=1.0).contains(share)).ok_or_else(|| "expected a share such as 1% or 0.01".into())
+    share
+        .filter(|share| (0.0..=1.0).contains(share))
+        .ok_or_else(|| "expected a share such as 1% or 0.01".into())
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
@@ -145,7 +147,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let standard_input = [PathBuf::from("-")];
     let logs = if arguments.logs.is_empty() { &standard_input[..] } else { &arguments.logs };
     let logs = log_file::find(logs)?;
-    run.bar = progress::bar(total(&logs), "reading");
+    run.bar = progress::bar(log_file::total(&logs), "reading");
     // Modes must be known before the requests come.
     for path in log_file::find(&arguments.inventory)? {
         run.inventory(&path)?;
@@ -167,11 +169,6 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
         profile.anonymise(&AnonymiseKey::new(*key));
     }
     arguments.writing.write(output, &profile)
-}
-
-/// Bytes of all files on the disk; `None` with standard input among them.
-fn total(paths: &[PathBuf]) -> Option<u64> {
-    paths.iter().map(|path| std::fs::metadata(path).ok().map(|metadata| metadata.len())).sum()
 }
 
 /// A reading under way.

@@ -96,7 +96,13 @@ impl Writer {
             r#","requestParameters":{{"bucketName":"{}","ServerSideEncryptionConfiguration":{{"Rule":{{"ApplyServerSideEncryptionByDefault":{{"SSEAlgorithm":"{algorithm}"}},"BucketKeyEnabled":{bucket_key}}}}}}}"#,
             self.naming.bucket(0)
         );
-        self.record(Timestamp::ZERO, "s3", "PutBucketEncryption", "arn:aws:iam::111122223333:user/admin", &rest);
+        self.record(
+            Timestamp::ZERO,
+            "s3",
+            "PutBucketEncryption",
+            "arn:aws:iam::111122223333:user/admin",
+            &rest,
+        );
     }
 
     fn keys(&self, arrival: &Arrival) -> (String, String) {
@@ -139,7 +145,10 @@ impl Writer {
         };
         let mut rest = format!(r#","requestParameters":{{{parameters}}}"#);
         if writes {
-            rest += &format!(r#","responseElements":{{{header}}},"additionalEventData":{{"SSEApplied":"{applied}","bytesTransferredIn":{}.0}}"#, row.bytes);
+            rest += &format!(
+                r#","responseElements":{{{header}}},"additionalEventData":{{"SSEApplied":"{applied}","bytesTransferredIn":{}.0}}"#,
+                row.bytes
+            );
         }
         if !error.is_empty() {
             rest += &format!(r#","errorCode":"{error}""#);
@@ -163,7 +172,8 @@ impl Writer {
             _ => 404,
         };
         let second = i64::try_from(EPOCH + row.started.second()).unwrap();
-        let stamp = jiff::Timestamp::from_second(second).unwrap().strftime("%d/%b/%Y:%H:%M:%S +0000").to_string();
+        let stamp =
+            jiff::Timestamp::from_second(second).unwrap().strftime("%d/%b/%Y:%H:%M:%S +0000").to_string();
         let code = if error.is_empty() { "-" } else { error };
         for (operation, key) in [(operation, &key), (part, &source)] {
             if operation != "-" {

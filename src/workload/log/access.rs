@@ -262,7 +262,9 @@ impl<'a> AccessLine<'a> {
             b"REST.COPY.PART_GET" => {
                 (Some(Operation::GetObjectRange), Side::CopyRead, "UploadPartCopy (source read)".into())
             }
-            b"BATCH.DELETE.OBJECT" => (Some(Operation::DeleteObject), Side::Whole, "DeleteObjects (one key)".into()),
+            b"BATCH.DELETE.OBJECT" => {
+                (Some(Operation::DeleteObject), Side::Whole, "DeleteObjects (one key)".into())
+            }
             b"REST.POST.MULTI_OBJECT_DELETE" => plain("DeleteObjects"),
             b"REST.DELETE.UPLOAD" => plain("AbortMultipartUpload"),
             b"REST.GET.UPLOAD" => plain("ListParts"),
@@ -328,11 +330,13 @@ fn agents(rest: &[u8]) -> (&[u8], &[u8], &[u8]) {
 
 /// A figure; `-` and anything else that is no number is none.
 fn number(field: &[u8]) -> Option<u64> {
-    field.iter().try_fold(0_u64, |sum, byte| {
-        let digit = byte.wrapping_sub(b'0');
-        if digit > 9 { None } else { sum.checked_mul(10)?.checked_add(digit.into()) }
-    })
-    .filter(|_| !field.is_empty())
+    field
+        .iter()
+        .try_fold(0_u64, |sum, byte| {
+            let digit = byte.wrapping_sub(b'0');
+            if digit > 9 { None } else { sum.checked_mul(10)?.checked_add(digit.into()) }
+        })
+        .filter(|_| !field.is_empty())
 }
 
 /// A field as text; `-` is empty.

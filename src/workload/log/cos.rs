@@ -100,7 +100,10 @@ mod tests {
             request("1219008 REST.PUT.OBJECT 8d4f 1056"),
             (Operation::PutObject, "8d4f".into(), Some(1_056), 0, 1_056)
         );
-        assert_eq!(request("1 REST.GET.OBJECT 95d3 1168 0 1167"), (get, "95d3".into(), Some(1_168), 1_168, 0));
+        assert_eq!(
+            request("1 REST.GET.OBJECT 95d3 1168 0 1167"),
+            (get, "95d3".into(), Some(1_168), 1_168, 0)
+        );
         assert_eq!(
             request("1 REST.GET.OBJECT 95d3 1168 10 19"),
             (Operation::GetObjectRange, "95d3".into(), Some(1_168), 10, 0)

@@ -366,7 +366,9 @@ pub(super) fn row<'a>(
     };
     let times = match optional(places.count, "count")? {
         None => 1,
-        Some(text) => text.parse().map_err(|_| bad(places.count, "count", text.as_bytes(), "a whole number"))?,
+        Some(text) => {
+            text.parse().map_err(|_| bad(places.count, "count", text.as_bytes(), "a whole number"))?
+        }
     };
     let bucket = optional(places.bucket, "bucket")?.unwrap_or("bucket");
     let principal = optional(places.principal, "principal")?.unwrap_or("principal");

@@ -125,7 +125,9 @@ impl FromStr for Format {
             "oracle-general" => Self::OracleGeneral,
             "ibm-cos" => Self::IbmCos,
             "twitter" => Self::Twitter,
-            "meta" => Self::Meta(meta(&[b"op_time", b"key", b"op", b"op_count", b"size"]).expect("its columns")),
+            "meta" => {
+                Self::Meta(meta(&[b"op_time", b"key", b"op", b"op_count", b"size"]).expect("its columns"))
+            }
             "csv" => Self::Csv(CsvFormat::default()),
             _ => return Err(FormatError { name: text.into(), nearest: nearest(text, &NAMES) }),
         })
@@ -199,7 +201,9 @@ mod tests {
         assert_eq!(guess("\u{FEFF}\n {\"Records\":[]}"), Some("cloudtrail"));
         assert_eq!(guess("{\"@timestamp\":\"x\",\"eventSource\":\"s3.amazonaws.com\"}"), Some("cloudtrail"));
         assert_eq!(
-            guess("not a line\nowner bucket [06/Feb/2019:00:00:38 +0000] - - 3E57 REST.GET.OBJECT k \"GET /k\" 200 - 1 1 1 1 \"-\" \"-\" -\r\n"),
+            guess(
+                "not a line\nowner bucket [06/Feb/2019:00:00:38 +0000] - - 3E57 REST.GET.OBJECT k \"GET /k\" 200 - 1 1 1 1 \"-\" \"-\" -\r\n"
+            ),
             Some("s3-access")
         );
         assert_eq!(guess("1219008 REST.PUT.OBJECT 8d4fcda3d675bac9 1056\n"), Some("ibm-cos"));
@@ -207,7 +211,12 @@ mod tests {
         assert_eq!(guess("op_time,key,key_size,op,op_count,size\n"), Some("meta"));
         assert_eq!(guess("key,op,time\na,get,1\n"), Some("csv"));
         assert_eq!(guess("\"b\",\"k\",\"v\"\n"), Some("inventory"));
-        assert_eq!(Format::guess(&[[1, 0, 0, 0], [0; 4], [7; 4], [9, 0, 0, 0], [255; 4], [255; 4]].concat()).unwrap().name(), "oracle-general");
+        assert_eq!(
+            Format::guess(&[[1, 0, 0, 0], [0; 4], [7; 4], [9, 0, 0, 0], [255; 4], [255; 4]].concat())
+                .unwrap()
+                .name(),
+            "oracle-general"
+        );
         for text in ["", "  \n", "hello world\n", "a,b,c\n1,2,3\n", "{\"name\":1}"] {
             assert_eq!(guess(text), None, "{text:?}");
         }

@@ -141,7 +141,8 @@ impl Schema {
 mod tests {
     use super::*;
 
-    const SCHEMA: &str = "Bucket, Key, VersionId, IsLatest, IsDeleteMarker, Size, EncryptionStatus, BucketKeyStatus";
+    const SCHEMA: &str =
+        "Bucket, Key, VersionId, IsLatest, IsDeleteMarker, Size, EncryptionStatus, BucketKeyStatus";
 
     fn stored(schema: &Schema, row: &[&str]) -> Option<(String, Option<u64>, Option<Sse>)> {
         match schema.entry(row).unwrap() {
@@ -163,7 +164,10 @@ mod tests {
             of(&["b", "k", "", "true", "false", "7", "SSE-KMS", "DISABLED"]),
             Some(("k".into(), Some(7), mode(SseMode::SseKms)))
         );
-        assert_eq!(of(&["b", "k", "", "true", "false", "7", "SSE-KMS", ""]), Some(("k".into(), Some(7), Some(Sse::Kms))));
+        assert_eq!(
+            of(&["b", "k", "", "true", "false", "7", "SSE-KMS", ""]),
+            Some(("k".into(), Some(7), Some(Sse::Kms)))
+        );
         assert_eq!(of(&["b", "k", "v", "true", "true", "", "", "DISABLED"]), None);
         assert_eq!(of(&["b", "k", "v", "false", "false", "7", "SSE-KMS", "DISABLED"]), None);
     }
@@ -171,7 +175,10 @@ mod tests {
     #[test]
     fn without_a_schema_the_values_name_their_columns() {
         let row = ["b", "k", "7", "2024-05-06T22:37:48.000Z", "DSSE-KMS"];
-        assert_eq!(stored(&Schema::default(), &row), Some(("k".into(), None, Some(Sse::Known(SseMode::DsseKms)))));
+        assert_eq!(
+            stored(&Schema::default(), &row),
+            Some(("k".into(), None, Some(Sse::Known(SseMode::DsseKms))))
+        );
         assert!(Schema::default().entry(&["b"]).is_err());
     }
 

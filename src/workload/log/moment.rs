@@ -61,8 +61,8 @@ pub(super) fn of_access_log(text: &[u8]) -> Option<Timestamp> {
         _ => return None,
     };
     let days = days(number(&text[7..11])?, month, number(&text[..2])?)?;
-    let local = days * 86_400
-        + of_day(number(&text[12..14])?, number(&text[15..17])?, number(&text[18..20])?)?;
+    let local =
+        days * 86_400 + of_day(number(&text[12..14])?, number(&text[15..17])?, number(&text[18..20])?)?;
     let offset = number(&text[22..24])? * 3_600 + number(&text[24..26])? * 60;
     let seconds = match text[21] {
         b'+' => local.checked_sub(offset)?,
@@ -96,9 +96,7 @@ pub(super) fn of_iso(text: &str) -> Option<Timestamp> {
         [sign @ (b'+' | b'-'), hours @ ..] => {
             let offset = match hours {
                 [a, b] => number(&[*a, *b])? * 3_600,
-                [a, b, c, d] | [a, b, b':', c, d] => {
-                    number(&[*a, *b])? * 3_600 + number(&[*c, *d])? * 60
-                }
+                [a, b, c, d] | [a, b, b':', c, d] => number(&[*a, *b])? * 3_600 + number(&[*c, *d])? * 60,
                 _ => return None,
             };
             if *sign == b'+' { local.checked_sub(offset)? } else { local + offset }
@@ -131,7 +129,9 @@ mod tests {
         assert_eq!(at("2021-10-19 00:56:05"), Some(1_634_604_965_000_000_000));
         assert_eq!(at("2020-09-14T00:44:20.529Z"), Some(1_600_044_260_529_000_000));
         assert_eq!(at("2020-09-14T02:44:20.529+02:00"), at("2020-09-14T00:44:20.529Z"));
-        for text in ["2015-09-10", "2015-13-10T23:58:18Z", "2015-09-10T23:58:18 Berlin", "1969-12-31T23:59:59Z"] {
+        for text in
+            ["2015-09-10", "2015-13-10T23:58:18Z", "2015-09-10T23:58:18 Berlin", "1969-12-31T23:59:59Z"]
+        {
             assert_eq!(at(text), None, "{text}");
         }
     }

@@ -43,11 +43,20 @@ pub struct LogReader<R> {
 enum Body<R> {
     Access(Lines<R>),
     CloudTrail(CloudTrail<R>),
-    Inventory { lines: Lines<R>, split: Box<Split>, schema: Schema },
+    Inventory {
+        lines: Lines<R>,
+        split: Box<Split>,
+        schema: Schema,
+    },
     Oracle(OracleGeneral<R>),
     Cos(Lines<R>),
     Twitter(Lines<R>),
-    Table { lines: Lines<R>, split: Box<Split>, places: Places, format: CsvFormat },
+    Table {
+        lines: Lines<R>,
+        split: Box<Split>,
+        places: Places,
+        format: CsvFormat,
+    },
     /// The input failed: nothing more is asked of it.
     Ended,
 }
@@ -88,7 +97,10 @@ impl<R: BufRead> LogReader<R> {
         };
         let line = self.body.number();
         self.body = Body::Ended;
-        if !matches!(failed.kind(), ErrorKind::UnexpectedEof | ErrorKind::InvalidData | ErrorKind::InvalidInput) {
+        if !matches!(
+            failed.kind(),
+            ErrorKind::UnexpectedEof | ErrorKind::InvalidData | ErrorKind::InvalidInput
+        ) {
             return Err(LogError::Io { file: self.file.clone(), line, source: failed });
         }
         Ok(Turn::Bad(BadLine {
@@ -107,8 +119,7 @@ fn table<R: BufRead>(file: &str, input: R, format: &CsvFormat) -> Result<Body<R>
     let mut header = Vec::new();
     while format.header {
         let read = lines.advance();
-        let read =
-            read.map_err(|source| LogError::Io { file: file.into(), line: lines.number(), source })?;
+        let read = read.map_err(|source| LogError::Io { file: file.into(), line: lines.number(), source })?;
         if read == Read::End {
             return Err(LogError::Empty { file: file.into(), lines: 0, first: None });
         }

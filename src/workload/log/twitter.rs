@@ -21,7 +21,8 @@ pub(super) fn parse(line: &[u8]) -> Result<Entry<'_>, AccessLineError> {
     let (_ttl, name, client, value, key_size, key) = (end()?, end()?, end()?, end()?, end()?, end()?);
     let at = |field: &str| field.as_ptr().addr() - text.as_ptr().addr();
     let second: u64 = time.trim().parse().map_err(|_| bad(0, "time", "seconds since the trace began"))?;
-    let bytes = |text: &str, field| text.trim().parse::<u64>().map_err(|_| bad(at(text), field, "a count of bytes"));
+    let bytes =
+        |text: &str, field| text.trim().parse::<u64>().map_err(|_| bad(at(text), field, "a count of bytes"));
     let size = bytes(key_size, "key size")?.saturating_add(bytes(value, "value size")?);
     let operation = match name.trim() {
         "get" | "gets" => Operation::GetObject,

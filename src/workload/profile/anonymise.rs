@@ -61,7 +61,9 @@ impl Profile {
         // The bucket's hash stays recognisable in the names below it.
         let below = |kind: &'static str| {
             move |name: &str| match name.split_once('/') {
-                Some((bucket, rest)) => format!("{}/{}", rename("bucket")(bucket), rename(kind)(&format!("{bucket}/{rest}"))),
+                Some((bucket, rest)) => {
+                    format!("{}/{}", rename("bucket")(bucket), rename(kind)(&format!("{bucket}/{rest}")))
+                }
                 None => rename(kind)(name),
             }
         };

@@ -146,7 +146,9 @@ pub enum ProfileError {
         found: u32,
     },
     /// One has names, the other hashes, or hashes under another key.
-    #[error("names under {ours} and names under {theirs} do not merge: anonymise all shards with one key, or none")]
+    #[error(
+        "names under {ours} and names under {theirs} do not merge: anonymise all shards with one key, or none"
+    )]
     Anonymised {
         /// Key of the one.
         ours: String,
@@ -231,8 +233,12 @@ impl Profile {
     pub fn merge(&mut self, other: &Self) -> Result<(), ProfileError> {
         let is_empty = |profile: &Self| profile.records == 0 && profile.anonymised.is_none();
         if self.anonymised != other.anonymised && !is_empty(self) && !is_empty(other) {
-            let name = |key: &Option<String>| key.as_ref().map_or("no key".into(), |key| format!("key {key}"));
-            return Err(ProfileError::Anonymised { ours: name(&self.anonymised), theirs: name(&other.anonymised) });
+            let name =
+                |key: &Option<String>| key.as_ref().map_or("no key".into(), |key| format!("key {key}"));
+            return Err(ProfileError::Anonymised {
+                ours: name(&self.anonymised),
+                theirs: name(&other.anonymised),
+            });
         }
         if self.anonymised.is_none() {
             self.anonymised.clone_from(&other.anonymised);
@@ -408,7 +414,8 @@ impl Profiler {
                 ending: request.ending,
                 times,
             };
-            let costs = request.operation.is_none_or(|operation| !needs(operation, SseMode::SseKms).is_empty());
+            let costs =
+                request.operation.is_none_or(|operation| !needs(operation, SseMode::SseKms).is_empty());
             if costs {
                 self.predictor.push(now, Step::Request(asked));
             }
@@ -493,8 +500,12 @@ fn implied(operation: Operation, side: Side) -> u64 {
     needs(operation, SseMode::SseKms).iter().filter(counted).count() as u64
 }
 
-fn operation_of<'a>(operations: &'a mut BTreeMap<String, OperationCount>, name: &str) -> &'a mut OperationCount {
-    let name = if operations.len() >= OPERATIONS && !operations.contains_key(name) { "(other)" } else { name };
+fn operation_of<'a>(
+    operations: &'a mut BTreeMap<String, OperationCount>,
+    name: &str,
+) -> &'a mut OperationCount {
+    let name =
+        if operations.len() >= OPERATIONS && !operations.contains_key(name) { "(other)" } else { name };
     if !operations.contains_key(name) {
         operations.insert(name.to_owned(), OperationCount::default());
     }

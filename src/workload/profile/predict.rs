@@ -147,10 +147,7 @@ impl Predictor {
             objects: Digested::default(),
             settings: Digested::default(),
             keys: Keys::default(),
-            implied: [
-                (SseMode::SseKmsBucketKey, Keys::default()),
-                (SseMode::KmsCached, Keys::default()),
-            ],
+            implied: [(SseMode::SseKmsBucketKey, Keys::default()), (SseMode::KmsCached, Keys::default())],
             matching: Matching::default(),
             out: KmsCalls::default(),
         }
@@ -242,9 +239,15 @@ impl Predictor {
         if !writes {
             return self.mode_of(asked.target);
         }
-        let told = asked.sse.map(|sse| Known { sse: self.settle(sse, asked.target), basis: Basis::OwnPut, generation: 0 });
+        let told = asked.sse.map(|sse| Known {
+            sse: self.settle(sse, asked.target),
+            basis: Basis::OwnPut,
+            generation: 0,
+        });
         // An inventory tells of the object that was there; what comes now is by the bucket's setting.
-        let known = told.or_else(|| self.objects.get(&asked.target.object).copied()).or_else(|| self.default(asked.target));
+        let known = told
+            .or_else(|| self.objects.get(&asked.target.object).copied())
+            .or_else(|| self.default(asked.target));
         if let Some(told) = told
             && asked.ending == Ending::Done
         {
@@ -278,7 +281,15 @@ impl Predictor {
     }
 
     /// A data key that a request needs, if its object's mode needs any.
-    fn need(&mut self, time: u64, need: Need, operation: Operation, asked: &Asked, object: Object, known: Option<Known>) {
+    fn need(
+        &mut self,
+        time: u64,
+        need: Need,
+        operation: Operation,
+        asked: &Asked,
+        object: Object,
+        known: Option<Known>,
+    ) {
         let cold = |mode| needs(operation, mode).contains(&need) && calls(operation, mode, false) > 0;
         let warm = |mode| is_cached(mode) && calls(operation, mode, true) == 0;
         let generates = need == Need::Generate;
@@ -321,7 +332,14 @@ impl Predictor {
     }
 
     /// Whether a Bucket Key must be fetched; a write remembers which one it got.
-    fn fetch(&mut self, time: u64, generates: bool, asked: &Asked, object: Object, known: Option<Known>) -> bool {
+    fn fetch(
+        &mut self,
+        time: u64,
+        generates: bool,
+        asked: &Asked,
+        object: Object,
+        known: Option<Known>,
+    ) -> bool {
         let generation = if generates { 0 } else { 1 + known.map_or(0, |known| known.generation) };
         let (cold, at) = self.keys.fetch([asked.requester, object.bucket, generation], time, self.lifetime);
         if generates && let Some(there) = self.objects.get_mut(&object.object) {

@@ -84,7 +84,8 @@ fn kms(profile: &Profile) -> Value {
 
 /// The second with the most KMS calls by S3, and how many.
 pub(super) fn kms_peak(profile: &Profile) -> (Option<u64>, u64) {
-    let most = profile.kms_seconds.counts().max_by_key(|(second, calls, _)| (*calls, std::cmp::Reverse(*second)));
+    let most =
+        profile.kms_seconds.counts().max_by_key(|(second, calls, _)| (*calls, std::cmp::Reverse(*second)));
     most.map_or((None, 0), |(second, calls, _)| (Some(second), calls))
 }
 

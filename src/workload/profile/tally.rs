@@ -79,7 +79,12 @@ impl From<Tally> for Form {
 impl Tally {
     /// An empty tally that keeps at least the `capacity` largest names.
     pub fn new(capacity: usize) -> Self {
-        Self { capacity: capacity.max(1), entries: Digested::default(), others: Share::default(), undercount: 0 }
+        Self {
+            capacity: capacity.max(1),
+            entries: Digested::default(),
+            others: Share::default(),
+            undercount: 0,
+        }
     }
 
     /// Adds `share` to the name of `digest`, which `name` makes when it is new.

@@ -25,9 +25,21 @@ fn sections(out: &mut String, profile: &Profile, width: usize) -> std::fmt::Resu
     let formats: Vec<String> =
         profile.formats.iter().map(|(format, files)| format!("{files} × {format}")).collect();
     let read = profile.records - profile.duplicates - profile.bad_lines;
-    writeln!(out, "Read {}: {} records, {} bad, {} more than once.", formats.join(", "), grouped(profile.records), grouped(profile.bad_lines), grouped(profile.duplicates))?;
+    writeln!(
+        out,
+        "Read {}: {} records, {} bad, {} more than once.",
+        formats.join(", "),
+        grouped(profile.records),
+        grouped(profile.bad_lines),
+        grouped(profile.duplicates)
+    )?;
     if profile.unrelated > 0 {
-        writeln!(out, "{} of {} are of other services or say nothing of objects.", grouped(profile.unrelated), grouped(read))?;
+        writeln!(
+            out,
+            "{} of {} are of other services or say nothing of objects.",
+            grouped(profile.unrelated),
+            grouped(read)
+        )?;
     }
     if let (Some(from), Some(until)) = (profile.from, profile.until) {
         writeln!(out, "From {} to {}.", instant(from), instant(until))?;
@@ -36,7 +48,9 @@ fn sections(out: &mut String, profile: &Profile, width: usize) -> std::fmt::Resu
     kms(out, profile)?;
     if profile.requests() > 0 || !profile.kms.seen.is_empty() {
         writeln!(out, "\nWho causes it")?;
-        for (title, tally) in [("bucket", &profile.buckets), ("prefix", &profile.prefixes), ("principal", &profile.principals)] {
+        for (title, tally) in
+            [("bucket", &profile.buckets), ("prefix", &profile.prefixes), ("principal", &profile.principals)]
+        {
             attribution(out, title, tally, width)?;
         }
     }
@@ -49,7 +63,13 @@ fn sections(out: &mut String, profile: &Profile, width: usize) -> std::fmt::Resu
 
 fn load(out: &mut String, profile: &Profile, width: usize) -> std::fmt::Result {
     let rate = Rate::of(profile);
-    writeln!(out, "\nRequests a second: mean {:.2}, p99 {}, peak {}", rate.mean, grouped(rate.p99), grouped(rate.peak))?;
+    writeln!(
+        out,
+        "\nRequests a second: mean {:.2}, p99 {}, peak {}",
+        rate.mean,
+        grouped(rate.p99),
+        grouped(rate.peak)
+    )?;
     if let Some(dispersion) = rate.dispersion {
         writeln!(out, "Burstiness: variance ÷ mean {dispersion:.1} (1 is Poisson)")?;
     }
@@ -86,7 +106,14 @@ fn load(out: &mut String, profile: &Profile, width: usize) -> std::fmt::Result {
     writeln!(out)?;
     if sizes.count() > 0 {
         let at = |per_mille| bytes(sizes.quantile(per_mille));
-        writeln!(out, "Sizes: p50 {}, p90 {}, p99 {}, largest {}", at(500), at(900), at(990), bytes(sizes.max()))?;
+        writeln!(
+            out,
+            "Sizes: p50 {}, p90 {}, p99 {}, largest {}",
+            at(500),
+            at(900),
+            at(990),
+            bytes(sizes.max())
+        )?;
     }
     let counts = profile.objects.counts();
     if !counts.is_empty() {
@@ -101,7 +128,13 @@ fn load(out: &mut String, profile: &Profile, width: usize) -> std::fmt::Result {
     }
     if profile.reuse_ms.count() > 0 {
         let at = |per_mille| duration(profile.reuse_ms.quantile(per_mille));
-        writeln!(out, "Between two requests for one object: p50 {}, p90 {}, p99 {}", at(500), at(900), at(990))?;
+        writeln!(
+            out,
+            "Between two requests for one object: p50 {}, p90 {}, p99 {}",
+            at(500),
+            at(900),
+            at(990)
+        )?;
     }
     let requesters = profile.requesters.distinct();
     writeln!(out, "Requesters: {}{}", grouped(requesters.count), error(requesters.standard_error))
@@ -142,7 +175,12 @@ fn kms(out: &mut String, profile: &Profile) -> std::fmt::Result {
         return Ok(());
     }
     let seen: u64 = kms.seen.values().sum();
-    writeln!(out, "\nKMS calls by S3, seen: {}{}", grouped(seen), if seen > 0 { format!(" ({})", list(&kms.seen)) } else { String::new() })?;
+    writeln!(
+        out,
+        "\nKMS calls by S3, seen: {}{}",
+        grouped(seen),
+        if seen > 0 { format!(" ({})", list(&kms.seen)) } else { String::new() }
+    )?;
     if let (Some(second), peak) = kms_peak(profile) {
         writeln!(out, "  {} in the busiest second, {}", grouped(peak), instant(second * NANOS_PER_SECOND))?;
     }
@@ -153,7 +191,10 @@ fn kms(out: &mut String, profile: &Profile) -> std::fmt::Result {
     writeln!(out, "  the mode is known by: {}", list(&kms.basis))?;
     if seen > 0 {
         writeln!(out, "  {} calls agree", grouped(kms.agreed))?;
-        for (title, causes) in [("seen, not predicted", &kms.seen_not_predicted), ("predicted, not seen", &kms.predicted_not_seen)] {
+        for (title, causes) in [
+            ("seen, not predicted", &kms.seen_not_predicted),
+            ("predicted, not seen", &kms.predicted_not_seen),
+        ] {
             for (cause, times) in causes {
                 writeln!(out, "  {title}: {} {cause}", grouped(*times))?;
             }
@@ -168,13 +209,25 @@ fn attribution(out: &mut String, title: &str, tally: &Tally, width: usize) -> st
     writeln!(out, "{:<name$} {:>13} {:>11} {:>10}", title, "requests", "out", "KMS seen")?;
     for (who, share) in tally.top(SHOWN) {
         let who = if who.is_empty() { "(nobody named)" } else { who };
-        writeln!(out, "  {:<inner$} {:>13} {:>11} {:>10}", cut(who, name - 2), grouped(share.requests), bytes(share.bytes_out), kms(share), inner = name - 2)?;
+        writeln!(
+            out,
+            "  {:<inner$} {:>13} {:>11} {:>10}",
+            cut(who, name - 2),
+            grouped(share.requests),
+            bytes(share.bytes_out),
+            kms(share),
+            inner = name - 2
+        )?;
     }
     if tally.len() > SHOWN {
         writeln!(out, "  and {} more", grouped(tally.len() as u64 - SHOWN as u64))?;
     }
     if tally.undercount() > 0 {
-        writeln!(out, "  (each may lack up to {} requests that are counted under others)", grouped(tally.undercount()))?;
+        writeln!(
+            out,
+            "  (each may lack up to {} requests that are counted under others)",
+            grouped(tally.undercount())
+        )?;
     }
     Ok(())
 }

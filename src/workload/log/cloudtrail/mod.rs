@@ -87,7 +87,18 @@ impl<R: BufRead> CloudTrail<R> {
     /// A reader of `input`.
     pub fn new(input: R) -> Self {
         let (buffer, reserve) = (Vec::new(), RESERVE);
-        Self { input, buffer, at: 0, ended: false, failed: None, reserve, wrapped: false, passing: false, lines: 0, columns: 0 }
+        Self {
+            input,
+            buffer,
+            at: 0,
+            ended: false,
+            failed: None,
+            reserve,
+            wrapped: false,
+            passing: false,
+            lines: 0,
+            columns: 0,
+        }
     }
 
     /// Goes to the next record, with room ahead to try it; `false` at the end.
@@ -128,7 +139,9 @@ impl<R: BufRead> CloudTrail<R> {
             }
             failed => {
                 let expected = match failed {
-                    Some(Err(error)) if error.is_eof() => format!("a whole record of at most {RECORD_BYTES_MAX} bytes"),
+                    Some(Err(error)) if error.is_eof() => {
+                        format!("a whole record of at most {RECORD_BYTES_MAX} bytes")
+                    }
                     Some(Err(error)) => format!("a CloudTrail record ({error})"),
                     _ => "a CloudTrail record".into(),
                 };

@@ -327,7 +327,8 @@ impl<'a> Record<'a> {
                 return Ok(Entry::Other);
             }
             let deleted = name == "DeleteBucketEncryption";
-            let sse = if deleted { Some(Sse::Known(SseMode::SseS3)) } else { configured(&request.configuration.0) };
+            let sse =
+                if deleted { Some(Sse::Known(SseMode::SseS3)) } else { configured(&request.configuration.0) };
             return Ok(Entry::Setting(Setting { time, bucket, sse }));
         }
         let Part(additional) = additional;
@@ -428,8 +429,14 @@ fn ending(code: &str) -> Ending {
     }
     match code {
         "NotModified" | "304" => Ending::Unchanged,
-        "InternalError" | "InternalFailure" | "InternalServerError" | "ServiceUnavailable" | "SlowDown"
-        | "ServerException" | "RequestTimeout" | "ThrottlingException" => Ending::Failed,
+        "InternalError"
+        | "InternalFailure"
+        | "InternalServerError"
+        | "ServiceUnavailable"
+        | "SlowDown"
+        | "ServerException"
+        | "RequestTimeout"
+        | "ThrottlingException" => Ending::Failed,
         _ => Ending::Refused,
     }
 }
