@@ -276,7 +276,9 @@ impl<'a> AccessLine<'a> {
 }
 
 /// URI, the six figures after it, and where the rest of the line begins.
-fn uri(line: &[u8], at: usize) -> Result<(&[u8], [&[u8]; 6], usize), AccessLineError> {
+type UriAndFigures<'a> = (&'a [u8], [&'a [u8]; 6], usize);
+
+fn uri(line: &[u8], at: usize) -> Result<UriAndFigures<'_>, AccessLineError> {
     let rest = &line[at.min(line.len())..];
     if rest.first() == Some(&b'"') {
         for quote in memchr_iter(b'"', &rest[1..]).map(|quote| quote + 1) {

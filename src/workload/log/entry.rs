@@ -135,7 +135,7 @@ pub struct Stored<'a> {
 /// `text` with its percent signs resolved, and `+` as a space: how S3 writes keys in logs and inventories.
 pub(super) fn decoded(text: &str, plus_is_space: bool) -> Cow<'_, str> {
     let coded = |byte: &u8| *byte == b'%' || (plus_is_space && *byte == b'+');
-    let Some(first) = text.as_bytes().iter().position(|byte| coded(byte)) else {
+    let Some(first) = text.as_bytes().iter().position(coded) else {
         return Cow::Borrowed(text);
     };
     let bytes = text.as_bytes();

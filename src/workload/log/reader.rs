@@ -117,18 +117,22 @@ fn table<R: BufRead>(file: &str, input: R, format: &CsvFormat) -> Result<Body<R>
     let mut lines = Lines::new(input);
     let mut split = Box::new(Split::new(format.delimiter));
     let mut header = Vec::new();
-    while format.header {
-        let read = lines.advance();
-        let read = read.map_err(|source| LogError::Io { file: file.into(), line: lines.number(), source })?;
-        if read == Read::End {
-            return Err(LogError::Empty { file: file.into(), lines: 0, first: None });
-        }
-        if !lines.text().is_empty() {
-            if split.split(lines.text()).is_ok() {
-                let name = |field| String::from_utf8_lossy(split.field(field)).trim().to_owned();
-                header = (0..split.count).map(name).collect();
+    if format.header {
+        // Empty lines may come first.
+        loop {
+            let read = lines.advance();
+            let read =
+                read.map_err(|source| LogError::Io { file: file.into(), line: lines.number(), source })?;
+            if read == Read::End {
+                return Err(LogError::Empty { file: file.into(), lines: 0, first: None });
             }
-            break;
+            if !lines.text().is_empty() {
+                break;
+            }
+        }
+        if split.split(lines.text()).is_ok() {
+            let name = |field| String::from_utf8_lossy(split.field(field)).trim().to_owned();
+            header = (0..split.count).map(name).collect();
         }
     }
     let places = Places::new(file, &format.columns, &header)?;

@@ -92,7 +92,9 @@ mod tests {
             per_mille in 0_u64..=1_000,
         ) {
             let mut histogram = Histogram::default();
-            values.iter().for_each(|value| histogram.record(*value, 1));
+            for value in &values {
+                histogram.record(*value, 1);
+            }
             values.sort_unstable();
             let rank = (values.len() as u64 * per_mille).div_ceil(1_000).max(1) as usize;
             let (true_one, found) = (values[rank - 1], histogram.quantile(per_mille));
@@ -103,7 +105,9 @@ mod tests {
         fn parts_in_any_order_are_the_whole(values in prop::collection::vec(any::<u64>(), 0..100), cut in 0_usize..100) {
             let of = |values: &[u64]| {
                 let mut histogram = Histogram::default();
-                values.iter().for_each(|value| histogram.record(*value, 1));
+                for value in values {
+                    histogram.record(*value, 1);
+                }
                 histogram
             };
             let (left, right) = values.split_at(cut.min(values.len()));

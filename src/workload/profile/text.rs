@@ -279,10 +279,10 @@ fn bytes(bytes: u64) -> String {
 fn duration(millis: u64) -> String {
     match millis {
         0 => "0 s".into(),
-        ..1_000 => format!("{millis} ms"),
-        ..120_000 => format!("{:.0} s", millis as f64 / 1e3),
-        ..7_200_000 => format!("{:.0} min", millis as f64 / 6e4),
-        ..172_800_000 => format!("{:.0} h", millis as f64 / 3.6e6),
+        1..1_000 => format!("{millis} ms"),
+        1_000..120_000 => format!("{:.0} s", millis as f64 / 1e3),
+        120_000..7_200_000 => format!("{:.0} min", millis as f64 / 6e4),
+        7_200_000..172_800_000 => format!("{:.0} h", millis as f64 / 3.6e6),
         _ => format!("{:.0} d", millis as f64 / 8.64e7),
     }
 }

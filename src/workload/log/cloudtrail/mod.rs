@@ -67,7 +67,10 @@ impl Seen {
 #[derive(Debug)]
 pub struct CloudTrail<R> {
     input: R,
-    buffer: Vec<u8>,
+    /// Checked once as it comes, so that the texts in it need no checking; what is no UTF-8 is U+FFFD.
+    buffer: String,
+    /// The beginning of a character whose end has not come.
+    carry: Vec<u8>,
     at: usize,
     ended: bool,
     /// Why the input ended early.
@@ -86,10 +89,11 @@ pub struct CloudTrail<R> {
 impl<R: BufRead> CloudTrail<R> {
     /// A reader of `input`.
     pub fn new(input: R) -> Self {
-        let (buffer, reserve) = (Vec::new(), RESERVE);
+        let (buffer, carry, reserve) = (String::new(), Vec::new(), RESERVE);
         Self {
             input,
             buffer,
+            carry,
             at: 0,
             ended: false,
             failed: None,
@@ -120,17 +124,17 @@ impl<R: BufRead> CloudTrail<R> {
 
     /// The line at which the reading stands, from 1.
     pub fn number(&self) -> u64 {
-        place(&self.buffer[..self.at], self.lines, self.columns).0
+        place(&self.bytes()[..self.at], self.lines, self.columns).0
     }
 
     /// What the record says that [`Self::ready`] went to. `seen` is shared by all files of a log.
     pub fn turn(&mut self, seen: &mut Seen) -> Turn<'_> {
-        if self.buffer.get(self.at) != Some(&b'{') {
+        if self.bytes().get(self.at) != Some(&b'{') {
             self.passing = true;
             return Turn::Bad(self.bad("record", "a JSON object".into()));
         }
         let start = self.at;
-        let mut stream = Deserializer::from_slice(&self.buffer[start..]).into_iter::<Record<'_>>();
+        let mut stream = Deserializer::from_str(&self.buffer[start..]).into_iter::<Record<'_>>();
         let record = match stream.next() {
             Some(Ok(record)) => record,
             Some(Err(error)) if error.is_eof() && !self.ended && self.reserve < RECORD_BYTES_MAX => {
@@ -165,7 +169,7 @@ impl<R: BufRead> CloudTrail<R> {
         match record.into_entry() {
             Ok(entry) => Turn::Entry(entry),
             Err(written) => {
-                let (line, column) = place(&self.buffer[..start], self.lines, self.columns);
+                let (line, column) = place(&self.buffer.as_bytes()[..start], self.lines, self.columns);
                 let expected = "a time such as 2026-11-24T12:00:00Z".into();
                 Turn::Bad(BadLine { line, column, field: "eventTime", value: shorten(&written), expected })
             }
@@ -178,7 +182,7 @@ impl<R: BufRead> CloudTrail<R> {
             let between = |byte: &u8| {
                 byte.is_ascii_whitespace() || matches!(byte, b',' | b'[' | b']' | 0xEF | 0xBB | 0xBF)
             };
-            let rest = &self.buffer[self.at..];
+            let rest = &self.buffer.as_bytes()[self.at..];
             let closing = |byte: &u8| between(byte) || (self.wrapped && *byte == b'}');
             let Some(skipped) = rest.iter().position(|byte| !closing(byte)) else {
                 self.at = self.buffer.len();
@@ -189,13 +193,13 @@ impl<R: BufRead> CloudTrail<R> {
                 continue;
             };
             self.at += skipped;
-            if self.buffer[self.at] == b'{' {
+            if self.bytes()[self.at] == b'{' {
                 // Room to see whether it is a wrapper.
                 if !self.ended && self.buffer.len() - self.at < WRAPPER {
                     self.fill();
                     continue;
                 }
-                if let Some(length) = wrapper(&self.buffer[self.at..]) {
+                if let Some(length) = wrapper(&self.bytes()[self.at..]) {
                     self.at += length;
                     self.wrapped = true;
                     continue;
@@ -206,7 +210,7 @@ impl<R: BufRead> CloudTrail<R> {
                 return true;
             }
             // Further members of the wrapper: over the text or the word.
-            let rest = &self.buffer[self.at..];
+            let rest = &self.buffer.as_bytes()[self.at..];
             let text = rest[0] == b'"';
             let end = if text { memchr(b'"', &rest[1..]).map(|end| end + 2) } else { Some(1) };
             self.at += end.unwrap_or(rest.len());
@@ -214,10 +218,12 @@ impl<R: BufRead> CloudTrail<R> {
     }
 
     fn fill(&mut self) {
-        let (line, column) = place(&self.buffer[..self.at], self.lines, self.columns);
+        // Where bytes were passed over one by one, the place may lie within a character.
+        let start = self.buffer.floor_char_boundary(self.at);
+        let (line, column) = place(&self.bytes()[..start], self.lines, self.columns);
         (self.lines, self.columns) = (line - 1, column - 1);
-        self.buffer.drain(..self.at);
-        self.at = 0;
+        self.buffer.drain(..start);
+        self.at -= start;
         let until = self.buffer.len() + CHUNK;
         while self.buffer.len() < until {
             let bytes = match self.input.fill_buf() {
@@ -234,14 +240,21 @@ impl<R: BufRead> CloudTrail<R> {
                 break;
             }
             let taken = bytes.len();
-            self.buffer.extend_from_slice(bytes);
+            append(&mut self.buffer, &mut self.carry, bytes);
             self.input.consume(taken);
+        }
+        if self.ended && !std::mem::take(&mut self.carry).is_empty() {
+            self.buffer.push(char::REPLACEMENT_CHARACTER);
         }
     }
 
+    fn bytes(&self) -> &[u8] {
+        self.buffer.as_bytes()
+    }
+
     fn bad(&self, field: &'static str, expected: String) -> BadLine {
-        let (line, column) = place(&self.buffer[..self.at], self.lines, self.columns);
-        let rest = &self.buffer[self.at..];
+        let (line, column) = place(&self.bytes()[..self.at], self.lines, self.columns);
+        let rest = &self.buffer.as_bytes()[self.at..];
         let value = shorten(&String::from_utf8_lossy(&rest[..rest.len().min(256)]));
         BadLine { line, column, field, value, expected }
     }
@@ -249,7 +262,7 @@ impl<R: BufRead> CloudTrail<R> {
     /// Over the rest of the line.
     fn skip_line(&mut self) {
         loop {
-            if let Some(end) = memchr(b'\n', &self.buffer[self.at..]) {
+            if let Some(end) = memchr(b'\n', &self.bytes()[self.at..]) {
                 self.at += end + 1;
                 return;
             }
@@ -264,14 +277,14 @@ impl<R: BufRead> CloudTrail<R> {
     /// Over a record that cannot be read: to its closing brace within a wrapper, else to the end of its line, since there
     /// a brace too few would take the next records with it.
     fn skip_record(&mut self) {
-        if !self.wrapped || self.buffer.get(self.at) != Some(&b'{') {
+        if !self.wrapped || self.bytes().get(self.at) != Some(&b'{') {
             self.skip_line();
             return;
         }
         let (mut depth, mut quoted, mut escaped) = (0_u32, false, false);
         loop {
             for place in self.at..self.buffer.len() {
-                let byte = self.buffer[place];
+                let byte = self.bytes()[place];
                 match (quoted, byte) {
                     (true, _) if escaped => escaped = false,
                     (true, b'\\') => escaped = true,
@@ -292,6 +305,35 @@ impl<R: BufRead> CloudTrail<R> {
                 return;
             }
             self.fill();
+        }
+    }
+}
+
+/// Appends `bytes` to `text`; a character that is cut at the end waits in `carry`.
+fn append(text: &mut String, carry: &mut Vec<u8>, bytes: &[u8]) {
+    let joined;
+    let mut rest = bytes;
+    if !carry.is_empty() {
+        carry.extend_from_slice(bytes);
+        joined = std::mem::take(carry);
+        rest = &joined;
+    }
+    loop {
+        let error = match std::str::from_utf8(rest) {
+            Ok(good) => return text.push_str(good),
+            Err(error) => error,
+        };
+        let (good, bad) = rest.split_at(error.valid_up_to());
+        text.push_str(std::str::from_utf8(good).expect("just checked"));
+        match error.error_len() {
+            Some(length) => {
+                text.push(char::REPLACEMENT_CHARACTER);
+                rest = &bad[length..];
+            }
+            None => {
+                carry.extend_from_slice(bad);
+                return;
+            }
         }
     }
 }

@@ -301,8 +301,8 @@ impl<'a> Record<'a> {
         let time = moment::of_iso(written.as_str()).ok_or_else(|| written.as_str().to_owned())?;
         let Self { event_name, error_code, identity, request, response, additional, resources, .. } = self;
         let Part(identity) = identity;
-        let by = identity.invoked_by.as_str().to_owned();
-        let service = identity.kind.as_str() == "AWSService" || !(by.is_empty() || is_s3(&by));
+        let by = identity.invoked_by.as_str();
+        let service = identity.kind.as_str() == "AWSService" || !(by.is_empty() || is_s3(by));
         let requester = requester(identity);
         let failed = !error_code.as_str().is_empty();
         let name = event_name.0.unwrap_or_default();
@@ -310,17 +310,21 @@ impl<'a> Record<'a> {
         if kms {
             let Part(context) = request.context;
             // A Decrypt names its key among the resources alone.
-            let key = resources.0.iter().map(Resource::arn).find(|arn| arn.contains(":key/"));
-            let kms_key =
-                key.map_or_else(|| request.key_id.0.unwrap_or_default(), |arn| Cow::Owned(arn.to_owned()));
+            let arns = resources.0.into_iter().filter_map(|resource| resource.arn.0.or(resource.arn_lower.0));
+            let key = arns.into_iter().find(|arn| arn.contains(":key/"));
+            let kms_key = key.or(request.key_id.0).unwrap_or_default();
             let by_service = context.cloudtrail.0.is_some() || service;
             let s3_arn = context.s3_arn.0;
             return Ok(Entry::Kms(KmsUse { time, name, s3_arn, kms_key, requester, by_service, failed }));
         }
         let mut request = request;
         let bucket = match request.bucket.0.take() {
-            Some(bucket) if !bucket.is_empty() => bucket,
-            _ => resource_bucket(&resources),
+            Some(bucket) if !bucket.is_empty() && !bucket.starts_with("arn:") => bucket,
+            // Through an access point, the bucket stands among the resources.
+            named => Some(resource_bucket(&resources))
+                .filter(|bucket| !bucket.is_empty())
+                .or(named)
+                .unwrap_or_default(),
         };
         if matches!(&*name, "PutBucketEncryption" | "DeleteBucketEncryption") {
             if failed {
@@ -381,8 +385,11 @@ fn requester(identity: Identity<'_>) -> Cow<'_, str> {
 }
 
 fn resource_bucket<'a>(resources: &Resources<'a>) -> Cow<'a, str> {
-    let arn = resources.0.iter().filter_map(|resource| resource.arn().strip_prefix("arn:aws:s3:::")).next();
-    arn.map_or(Cow::Borrowed(""), |arn| Cow::Owned(arn.split('/').next().unwrap_or_default().to_owned()))
+    // Of any partition: `arn:aws-cn:s3:::bucket/key`.
+    let mut names = resources.0.iter().filter_map(|resource| resource.arn().split_once(":s3:::"));
+    names.next().map_or(Cow::Borrowed(""), |(_, name)| {
+        Cow::Owned(name.split('/').next().unwrap_or_default().to_owned())
+    })
 }
 
 /// Bucket and key of `x-amz-copy-source`: `[/]bucket/key[?versionId=…]`, URL-encoded, or an access point's ARN.
