@@ -325,16 +325,12 @@ fn append(text: &mut String, carry: &mut Vec<u8>, bytes: &[u8]) {
         };
         let (good, bad) = rest.split_at(error.valid_up_to());
         text.push_str(std::str::from_utf8(good).expect("just checked"));
-        match error.error_len() {
-            Some(length) => {
-                text.push(char::REPLACEMENT_CHARACTER);
-                rest = &bad[length..];
-            }
-            None => {
-                carry.extend_from_slice(bad);
-                return;
-            }
-        }
+        let Some(length) = error.error_len() else {
+            carry.extend_from_slice(bad);
+            return;
+        };
+        text.push(char::REPLACEMENT_CHARACTER);
+        rest = &bad[length..];
     }
 }
 
