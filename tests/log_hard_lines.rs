@@ -40,7 +40,7 @@ fn read(format: &str, bytes: &[u8]) -> Vec<String> {
                 all.push(format!("kms {} {}", call.name, call.s3_arn.unwrap_or_default()));
             }
             Turn::Entry(Entry::Setting(setting)) => {
-                all.push(format!("setting {} {:?}", setting.bucket, setting.sse))
+                all.push(format!("setting {} {:?}", setting.bucket, setting.sse));
             }
             Turn::Entry(Entry::Stored(stored)) => all.push(format!("stored {} {:?}", stored.key, stored.sse)),
             Turn::Entry(Entry::Other) => all.push("other".into()),

@@ -149,7 +149,7 @@ fn oracle(board: &mut Board) {
         file.extend(((i / 100) as u32).to_le_bytes());
         file.extend((i * 7_919 % 65_521).to_le_bytes());
         file.extend((4_096 + (i % 1_000) as u32).to_le_bytes());
-        file.extend((i as i64 + 17).to_le_bytes());
+        file.extend((i.cast_signed() + 17).to_le_bytes());
     }
     let sum = |request: OracleRequest| request.object ^ u64::from(request.bytes) ^ request.next.unwrap_or(0);
     let ours_of = || {

@@ -174,7 +174,7 @@ impl<R: BufRead> Zstd<R> {
     }
 }
 
-fn broken(error: FrameDecoderError) -> io::Error {
+fn broken(error: &FrameDecoderError) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, error.to_string())
 }
 
@@ -187,7 +187,7 @@ impl<R: BufRead> Read for Zstd<R> {
             }
             if self.in_frame {
                 let some = BlockDecodingStrategy::UptoBytes(CHUNK);
-                self.decoder.decode_blocks(&mut self.source, some).map_err(broken)?;
+                self.decoder.decode_blocks(&mut self.source, some).map_err(|error| broken(&error))?;
                 self.in_frame = !self.decoder.is_finished();
                 continue;
             }
@@ -202,7 +202,7 @@ impl<R: BufRead> Read for Zstd<R> {
                 })) => {
                     io::copy(&mut (&mut self.source).take(length.into()), &mut io::sink())?;
                 }
-                Err(error) => return Err(broken(error)),
+                Err(error) => return Err(broken(&error)),
             }
         }
     }

@@ -1,5 +1,7 @@
 //! Writes the logs that AWS would have of a simulated run: `CloudTrail` records, and S3 server access log lines.
 
+use std::fmt::Write;
+
 use s3seal::request::{Ending, KmsAnswer, KmsCall, Operation, Outcome, SseMode};
 use s3seal::sim::{self, Options, Sink};
 use s3seal::units::Timestamp;
@@ -127,7 +129,7 @@ impl Writer {
         };
         let mut parameters = format!(r#""bucketName":"{bucket}","key":"{key}""#);
         if row.operation == Operation::CopyObject {
-            parameters += &format!(r#","x-amz-copy-source":"{bucket}/{source}""#);
+            write!(parameters, r#","x-amz-copy-source":"{bucket}/{source}""#).unwrap();
         }
         let writes = matches!(
             row.operation,
@@ -145,13 +147,15 @@ impl Writer {
         };
         let mut rest = format!(r#","requestParameters":{{{parameters}}}"#);
         if writes {
-            rest += &format!(
+            write!(
+                rest,
                 r#","responseElements":{{{header}}},"additionalEventData":{{"SSEApplied":"{applied}","bytesTransferredIn":{}.0}}"#,
                 row.bytes
-            );
+            )
+            .unwrap();
         }
         if !error.is_empty() {
-            rest += &format!(r#","errorCode":"{error}""#);
+            write!(rest, r#","errorCode":"{error}""#).unwrap();
         }
         self.record(row.started, "s3", name, &who, &rest);
         let (operation, part) = match row.operation {
@@ -177,10 +181,12 @@ impl Writer {
         let code = if error.is_empty() { "-" } else { error };
         for (operation, key) in [(operation, &key), (part, &source)] {
             if operation != "-" {
-                self.logs.access += &format!(
-                    "79a5 {bucket} [{stamp}] 2001:db8::1 {who} ID{} {operation} {key} \"- /{key} HTTP/1.1\" {status} {code} - {} 9 8 \"-\" \"sim \"quoted\"\" - h= SigV4 c AuthHeader host TLSv1.3 - -\n",
+                writeln!(
+                    self.logs.access,
+                    "79a5 {bucket} [{stamp}] 2001:db8::1 {who} ID{} {operation} {key} \"- /{key} HTTP/1.1\" {status} {code} - {} 9 8 \"-\" \"sim \"quoted\"\" - h= SigV4 c AuthHeader host TLSv1.3 - -",
                     self.records, row.bytes
-                );
+                )
+                .unwrap();
             }
         }
     }
