@@ -35,7 +35,6 @@ mod replay;
 mod source;
 /// Readers of logs and traces: `BufRead` in, arrivals out.
 pub mod log;
-/// Profiles of logs: what a load is, mergeable.
 pub mod profile;
 
 pub use arrival::{Arrival, Arrivals, Shape};

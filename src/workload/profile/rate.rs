@@ -11,7 +11,7 @@ const POINTS_MAX: usize = 1_024;
 
 /// Requests, and KMS calls that they make under SSE-KMS without a Bucket Key, by second.
 ///
-/// Beyond [`SECONDS_MAX`] busy seconds a sample of them is kept, by a hash of the second: every part of a log keeps the same
+/// Beyond 4,194,304 busy seconds a sample of them is kept, by a hash of the second: every part of a log keeps the same
 /// ones, so merging stays exact.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Seconds {
@@ -88,7 +88,7 @@ impl Seconds {
     }
 }
 
-/// Requests by stretches of 2^n seconds, as fine as [`POINTS_MAX`] busy stretches allow.
+/// Requests by stretches of 2^n seconds, as fine as 1,024 busy stretches allow.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Series {
     /// The n of 2^n seconds.
