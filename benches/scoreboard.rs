@@ -36,6 +36,8 @@ mod sim;
 mod live;
 #[path = "scoreboard/cost.rs"]
 mod cost;
+#[path = "scoreboard/log.rs"]
+mod log;
 
 use board::Board;
 use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
@@ -69,5 +71,6 @@ fn main() {
     sim::run(&mut board);
     live::run(&mut board);
     cost::run(&mut board);
+    log::run(&mut board);
     board.finish();
 }

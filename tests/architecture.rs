@@ -62,7 +62,7 @@ pub(crate) const ROOMS: &[Room] = &[
     room("kms",      &["units", "envelope", "request"], &[KeyBytes]),
     room("cache",    &["units", "envelope", "request"], &[KeyBytes]),
     room("pipeline", &["units", "envelope", "request", "kms", "cache"], &[]),
-    room("workload", &["units", "request"], &[]),
+    room("workload", &["units", "request", "pipeline"], &[]),
     room("cost",     &["units"], &[]),
     room("report",   &["units", "request", "cost"], &[]),
     room("client",   &["units", "envelope", "request", "kms", "cache"],

@@ -11,6 +11,18 @@ use super::Failure;
 
 /// The key in the file at `path`. Warns when others may read it, or when the key cannot be kept out of swap.
 pub(super) fn read(path: &Path) -> Result<CustomerKey, Failure> {
+    let bytes = read_bytes(path)?;
+    let key = CustomerKey::new(&*bytes).expect("as many bytes as a key has");
+    if protection() != Protection::Full {
+        eprintln!(
+            "s3seal: warning: the system does not lock key memory (see `ulimit -l`); the key may reach swap"
+        );
+    }
+    Ok(key)
+}
+
+/// The bytes in the key file at `path`. Warns when others may read it.
+pub(super) fn read_bytes(path: &Path) -> Result<Zeroizing<[u8; KEY_BYTES]>, Failure> {
     let shown = path.display();
     let file = File::open(path).map_err(|error| {
         Failure::new(format_args!(
@@ -23,21 +35,18 @@ pub(super) fn read(path: &Path) -> Result<CustomerKey, Failure> {
     file.take(KEY_BYTES as u64 + 1)
         .read_to_end(&mut bytes)
         .map_err(|error| Failure::new(format_args!("cannot read key file {shown}: {error}")))?;
-    let key = CustomerKey::new(&bytes).map_err(|_| {
+    let mut key = Zeroizing::new([0; KEY_BYTES]);
+    if bytes.len() != KEY_BYTES {
         let found = match bytes.len() {
             length if length > KEY_BYTES => "more than 32 bytes".to_owned(),
             length => format!("{length} bytes"),
         };
-        Failure::new(format_args!(
+        return Err(Failure::new(format_args!(
             "key file {shown} has {found}, but a key is exactly 32 raw bytes (not hexadecimal, no newline); \
              make one with `s3seal keygen FILE`"
-        ))
-    })?;
-    if protection() != Protection::Full {
-        eprintln!(
-            "s3seal: warning: the system does not lock key memory (see `ulimit -l`); the key may reach swap"
-        );
+        )));
     }
+    key.copy_from_slice(&bytes);
     Ok(key)
 }
 

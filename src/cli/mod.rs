@@ -21,6 +21,8 @@ mod watch;
 mod load;
 mod report;
 mod cost;
+mod log_file;
+mod profile;
 
 use std::fmt;
 use std::process::ExitCode;
@@ -47,6 +49,8 @@ enum Verb {
     Scenario(scenario::Arguments),
     /// What each SSE mode costs a month, from which lines, and what a Bucket Key saves
     Cost(Box<cost::Arguments>),
+    /// What real logs say of a load: rates, sizes, popularity, and the KMS calls it makes
+    Profile(Box<profile::Arguments>),
     /// Seal a file or standard input under a key file
     Seal(file::Transfer),
     /// Open what was sealed
@@ -88,6 +92,7 @@ pub(crate) fn run() -> ExitCode {
         Verb::Report(arguments) => report::run(&arguments),
         Verb::Scenario(arguments) => scenario::run(&arguments).map(done),
         Verb::Cost(arguments) => cost::run(&arguments),
+        Verb::Profile(arguments) => profile::run(&arguments).map(done),
         Verb::Seal(arguments) => seal::run(&arguments).map(done),
         Verb::Open(arguments) => open::run(&arguments).map(done),
         Verb::Keygen(arguments) => keygen::run(&arguments).map(done),

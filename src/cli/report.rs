@@ -10,7 +10,7 @@ use std::process::ExitCode;
 use clap::{Args, Subcommand};
 use s3seal::report::Report;
 
-use super::{Failure, file, rendering};
+use super::{Failure, file, pricing, rendering};
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
@@ -34,14 +34,16 @@ struct Show {
     file: PathBuf,
     #[command(flatten)]
     rendering: rendering::Arguments,
+    #[command(flatten)]
+    pricing: pricing::OfRun,
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     match &arguments.verb {
         Verb::Show(show) => {
             let mut report = read(&show.file)?;
-            if show.rendering.pricing.is_given() {
-                show.rendering.pricing.reprice(&mut report)?;
+            if show.pricing.is_given() {
+                show.pricing.reprice(&mut report)?;
             }
             let outputs = show.rendering.open()?;
             show.rendering.write(outputs, &report).map(|()| ExitCode::SUCCESS)

@@ -1,21 +1,21 @@
-//! `--trace FILE`: requests from a file instead of a scenario's schedule.
+//! `--trace FILE`: requests from a log instead of a scenario's schedule.
 
-use std::io::BufReader;
+use std::io::BufRead;
 use std::path::PathBuf;
 
 use clap::Args;
-use s3seal::workload::log::{Column, Columns, CsvFormat, LogError, TimeFormat, Trace};
+use s3seal::workload::log::{
+    Account, BadLines, Column, Columns, CsvFormat, Entry, Format, Gather, LogError, LogReader, Seen,
+    TimeFormat, Trace, Turn,
+};
 
-use super::Failure;
-use super::file::Input;
-
-/// Bytes read at once.
-const BUFFER_BYTES: usize = 1 << 20;
+use super::log_file::{self, LogFile};
+use super::{Failure, progress};
 
 #[derive(Debug, Default, Args)]
 #[group(skip)]
 pub(super) struct Arguments {
-    /// Requests from a CSV file, at its own times, with its own names, sizes and operations
+    /// Requests from a log or a folder of logs, at their own times, with their own names, sizes and operations
     #[arg(long, value_name = "FILE", conflicts_with = "rate")]
     pub(super) trace: Option<PathBuf>,
     /// Which columns of the trace hold what, by name or by number where there is no header
@@ -45,14 +45,33 @@ impl Arguments {
     /// The trace, if one is asked for, and its file's name.
     pub(super) fn read(&self) -> Result<Option<(Trace, String)>, Failure> {
         let Some(path) = &self.trace else { return Ok(None) };
-        let input = Input::new(Some(path))?;
-        let name = input.name.clone();
-        let trace = self.parse(&name, BufReader::with_capacity(BUFFER_BYTES, input))?;
+        let files = log_file::find(std::slice::from_ref(path))?;
+        let bar = progress::bar(log_file::total(&files), "reading");
+        let name = path.display().to_string();
+        let (mut gather, mut seen) = (Gather::default(), Seen::default());
+        let (mut account, mut bad) = (Account::default(), BadLines::default());
+        let alone = files.len() == 1;
+        for path in &files {
+            let file = log_file::open(path, &bar)?;
+            let guessed = if self.columns.is_some() { None } else { Format::guess(&file.head) };
+            match guessed {
+                Some(Format::Csv(_)) | None if alone => {
+                    let trace = self.parse(&file.name, file.input)?;
+                    return Ok(Some((trace, name)));
+                }
+                Some(format) => add(&mut gather, &mut seen, &mut account, &mut bad, file, &format)?,
+                None => {}
+            }
+        }
+        bar.finish_and_clear();
+        let defaults = CsvFormat::default();
+        account.check(defaults.max_bad, true).map_err(Failure::usage)?;
+        let trace = gather.finish(&name, defaults.default_bytes, bad).map_err(Failure::usage)?;
         Ok(Some((trace, name)))
     }
 
-    /// Whatever the format is: one trace.
-    fn parse(&self, name: &str, input: BufReader<Input>) -> Result<Trace, Failure> {
+    /// A table: one trace.
+    fn parse(&self, name: &str, input: impl BufRead) -> Result<Trace, Failure> {
         let mut format =
             CsvFormat { time: self.time_format.unwrap_or(TimeFormat::Seconds), ..CsvFormat::default() };
         match &self.columns {
@@ -72,10 +91,40 @@ impl Arguments {
     }
 }
 
+/// Adds the requests of `file`.
+fn add(
+    gather: &mut Gather,
+    seen: &mut Seen,
+    account: &mut Account,
+    bad: &mut BadLines,
+    file: LogFile,
+    format: &Format,
+) -> Result<(), Failure> {
+    let LogFile { name, input, .. } = file;
+    let mut reader = LogReader::open(&name, input, format).map_err(Failure::usage)?;
+    loop {
+        match reader.turn(seen).map_err(Failure::new)? {
+            Turn::Entry(entry) => {
+                account.read += 1;
+                if let Entry::Request(request) = entry {
+                    gather.record(&request);
+                }
+            }
+            Turn::Bad(line) => {
+                account.read += 1;
+                account.add_bad(&name, line.clone());
+                bad.push(line);
+            }
+            Turn::Duplicate | Turn::Again => {}
+            Turn::End => return Ok(()),
+        }
+    }
+}
+
 /// Whether a column is named, so that there must be a header.
 fn names(columns: &Columns) -> bool {
-    let Columns { time, op, bucket, key, size, principal } = columns;
-    let optional = [bucket, size, principal].into_iter().flatten();
+    let Columns { time, op, bucket, key, size, principal, count } = columns;
+    let optional = [bucket, size, principal, count].into_iter().flatten();
     [time, op, key].into_iter().chain(optional).any(|column| matches!(column, Column::Name(_)))
 }
 

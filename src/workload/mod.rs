@@ -35,6 +35,7 @@ mod replay;
 mod source;
 /// Readers of logs and traces: `BufRead` in, arrivals out.
 pub mod log;
+pub mod profile;
 
 pub use arrival::{Arrival, Arrivals, Shape};
 pub use body::Bodies;

@@ -6,6 +6,7 @@ use clap::Args;
 use s3seal::report::{self, Report};
 
 use super::{Failure, read, rendering, text};
+use crate::cli::pricing;
 
 #[derive(Debug, Args)]
 pub(in crate::cli) struct Arguments {
@@ -14,6 +15,8 @@ pub(in crate::cli) struct Arguments {
     files: Vec<PathBuf>,
     #[command(flatten)]
     rendering: rendering::Arguments,
+    #[command(flatten)]
+    pricing: pricing::OfRun,
 }
 
 pub(in crate::cli) fn run(arguments: &Arguments) -> Result<(), Failure> {
@@ -37,7 +40,7 @@ pub(in crate::cli) fn run(arguments: &Arguments) -> Result<(), Failure> {
         let mut merged = Report::merge(&reports).map_err(Failure::new)?;
         // A bill is no sum of bills: tiers and free tier hold for the whole.
         if reports.iter().any(|(_, report)| report.runs.iter().any(|run| run.cost.is_some())) {
-            arguments.rendering.pricing.reprice(&mut merged)?;
+            arguments.pricing.reprice(&mut merged)?;
         }
         return arguments.rendering.write(outputs, &merged);
     }

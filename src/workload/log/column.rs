@@ -33,6 +33,8 @@ pub struct Columns {
     pub size: Option<Column>,
     /// Who asked; without it one principal asks for everything.
     pub principal: Option<Column>,
+    /// How many requests the line stands for; without it each stands for one. Profiles count them, traces run one.
+    pub count: Option<Column>,
 }
 
 impl Default for Columns {
@@ -46,6 +48,7 @@ impl Default for Columns {
             key: name("key"),
             size: Some(name("size")),
             principal: Some(name("principal")),
+            count: None,
         }
     }
 }
@@ -92,7 +95,7 @@ fn hint(nearest: Option<&'static str>) -> String {
     nearest.map_or_else(String::new, |name| format!(" (did you mean `{name}`?)"))
 }
 
-const FIELDS: [&str; 6] = ["time", "op", "bucket", "key", "size", "principal"];
+const FIELDS: [&str; 7] = ["time", "op", "bucket", "key", "size", "principal", "count"];
 
 impl FromStr for Columns {
     type Err = ColumnError;
@@ -118,7 +121,7 @@ impl FromStr for Columns {
                 return Err(ColumnError::Twice { field: FIELDS[index] });
             }
         }
-        let [time, op, bucket, key, size, principal] = columns;
+        let [time, op, bucket, key, size, principal, count] = columns;
         let needed = |column: Option<Column>, field| column.ok_or(ColumnError::Missing { field });
         Ok(Self {
             time: needed(time, "time")?,
@@ -127,6 +130,7 @@ impl FromStr for Columns {
             key: needed(key, "key")?,
             size,
             principal,
+            count,
         })
     }
 }

@@ -95,13 +95,14 @@ pub struct CsvTrace<R> {
 
 /// Field numbers from 0.
 #[derive(Clone, Copy, Debug)]
-struct Places {
+pub(super) struct Places {
     time: usize,
     op: usize,
     bucket: Option<usize>,
     key: usize,
     size: Option<usize>,
     principal: Option<usize>,
+    count: Option<usize>,
 }
 
 /// A request that waits for its turn; ordered by time, then line.
@@ -291,53 +292,87 @@ impl<R: BufRead> CsvTrace<R> {
 
     fn record(&mut self) -> Result<Record, BadLine> {
         let Self { lines, split, places, format, names, .. } = self;
-        let (text, line) = (lines.text(), lines.number());
-        let bad = |place: Option<usize>, field, value: &[u8], expected: &str| BadLine {
-            line,
-            column: place.map_or(1, |place| column_of(text, format.delimiter, place)),
-            field,
-            value: shorten(&String::from_utf8_lossy(value)),
-            expected: expected.into(),
-        };
-        split.split(text).map_err(|expected| bad(None, "line", &text[..text.len().min(256)], expected))?;
-        let field = |place: usize, name| {
-            if place >= split.count {
-                let expected = format!("a field {}; the line has {}", place + 1, split.count);
-                return Err(bad(Some(split.count), name, b"", &expected));
-            }
-            let value = split.field(place);
-            std::str::from_utf8(value).map(str::trim).map_err(|_| bad(Some(place), name, value, "UTF-8"))
-        };
-        let optional = |place: Option<usize>, name| place.map(|place| field(place, name)).transpose();
-        let time_text = field(places.time, "time")?;
-        let time = format.time.nanos(time_text);
-        let time =
-            time.ok_or_else(|| bad(Some(places.time), "time", time_text.as_bytes(), format.time.expected()))?;
-        let op_text = field(places.op, "op")?;
-        let found = format.operations.get(op_text).copied().or_else(|| operation(op_text));
-        let expected =
-            "an operation such as PutObject, GetObject, HeadObject, CopyObject, DeleteObject or ListObjects";
-        let operation = found.ok_or_else(|| bad(Some(places.op), "op", op_text.as_bytes(), expected))?;
-        let key = field(places.key, "key")?;
-        if key.is_empty() && operation != Operation::ListObjects {
-            return Err(bad(Some(places.key), "key", b"", "the key of an object"));
-        }
-        let size = match optional(places.size, "size")? {
-            // S3's access logs write `-` for what does not apply.
-            None | Some("" | "-") => None,
-            Some(text) => {
-                let size = text.parse().ok().or_else(|| crate::workload::quantity::bytes(text));
-                let size = size.filter(|size: &u64| *size <= MAX_OBJECT_BYTES);
-                Some(size.ok_or_else(|| bad(places.size, "size", text.as_bytes(), BYTES_FORM))?)
-            }
-        };
-        let bucket = optional(places.bucket, "bucket")?.unwrap_or("bucket");
-        let principal = optional(places.principal, "principal")?.unwrap_or("principal");
-        let bucket = names.bucket_id(bucket);
-        let object = names.object_id(bucket, key);
-        let principal = names.principal_id(principal);
+        let line = lines.number();
+        let row = row(lines.text(), line, split, places, format)?;
+        let bucket = names.bucket_id(row.bucket);
+        let object = names.object_id(bucket, row.key);
+        let principal = names.principal_id(row.principal);
+        let Row { time, size, operation, .. } = row;
         Ok(Record { time, line, object, size, bucket, principal, operation })
     }
+}
+
+/// What a line says.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Row<'a> {
+    /// In ns since the trace's epoch.
+    pub(super) time: u64,
+    pub(super) operation: Operation,
+    pub(super) bucket: &'a str,
+    pub(super) key: &'a str,
+    pub(super) size: Option<u64>,
+    pub(super) principal: &'a str,
+    /// How many requests it stands for.
+    pub(super) times: u64,
+}
+
+/// The row in `text`, which is line number `line`.
+pub(super) fn row<'a>(
+    text: &[u8],
+    line: u64,
+    split: &'a mut Split,
+    places: &Places,
+    format: &CsvFormat,
+) -> Result<Row<'a>, BadLine> {
+    let bad = |place: Option<usize>, field, value: &[u8], expected: &str| BadLine {
+        line,
+        column: place.map_or(1, |place| column_of(text, format.delimiter, place)),
+        field,
+        value: shorten(&String::from_utf8_lossy(value)),
+        expected: expected.into(),
+    };
+    split.split(text).map_err(|expected| bad(None, "line", &text[..text.len().min(256)], expected))?;
+    let split = &*split;
+    let field = |place: usize, name| {
+        if place >= split.count {
+            let expected = format!("a field {}; the line has {}", place + 1, split.count);
+            return Err(bad(Some(split.count), name, b"", &expected));
+        }
+        let value = split.field(place);
+        std::str::from_utf8(value).map(str::trim).map_err(|_| bad(Some(place), name, value, "UTF-8"))
+    };
+    let optional = |place: Option<usize>, name| place.map(|place| field(place, name)).transpose();
+    let time_text = field(places.time, "time")?;
+    let time = format.time.nanos(time_text);
+    let time =
+        time.ok_or_else(|| bad(Some(places.time), "time", time_text.as_bytes(), format.time.expected()))?;
+    let op_text = field(places.op, "op")?;
+    let found = format.operations.get(op_text).copied().or_else(|| operation(op_text));
+    let expected =
+        "an operation such as PutObject, GetObject, HeadObject, CopyObject, DeleteObject or ListObjects";
+    let operation = found.ok_or_else(|| bad(Some(places.op), "op", op_text.as_bytes(), expected))?;
+    let key = field(places.key, "key")?;
+    if key.is_empty() && operation != Operation::ListObjects {
+        return Err(bad(Some(places.key), "key", b"", "the key of an object"));
+    }
+    let size = match optional(places.size, "size")? {
+        // S3's access logs write `-` for what does not apply.
+        None | Some("" | "-") => None,
+        Some(text) => {
+            let size = text.parse().ok().or_else(|| crate::workload::quantity::bytes(text));
+            let size = size.filter(|size: &u64| *size <= MAX_OBJECT_BYTES);
+            Some(size.ok_or_else(|| bad(places.size, "size", text.as_bytes(), BYTES_FORM))?)
+        }
+    };
+    let times = match optional(places.count, "count")? {
+        None => 1,
+        Some(text) => {
+            text.parse().map_err(|_| bad(places.count, "count", text.as_bytes(), "a whole number"))?
+        }
+    };
+    let bucket = optional(places.bucket, "bucket")?.unwrap_or("bucket");
+    let principal = optional(places.principal, "principal")?.unwrap_or("principal");
+    Ok(Row { time, operation, bucket, key, size, principal, times })
 }
 
 impl<R: BufRead> Iterator for CsvTrace<R> {
@@ -372,7 +407,7 @@ fn check(format: &CsvFormat) -> Result<(), LogError> {
 }
 
 impl Places {
-    fn new(file: &str, columns: &Columns, header: &[String]) -> Result<Self, LogError> {
+    pub(super) fn new(file: &str, columns: &Columns, header: &[String]) -> Result<Self, LogError> {
         let place = |column: &Column, field: &'static str| match column {
             Column::Number(number) => Ok(number.saturating_sub(1)),
             Column::Name(name) => header.iter().position(|of_header| of_header == name).ok_or_else(|| {
@@ -405,21 +440,22 @@ impl Places {
             key: place(&columns.key, "key")?,
             size: optional(&columns.size, "size")?,
             principal: optional(&columns.principal, "principal")?,
+            count: optional(&columns.count, "count")?,
         })
     }
 }
 
 /// A line cut into fields.
 #[derive(Debug)]
-struct Split {
+pub(super) struct Split {
     reader: Reader,
     bytes: Vec<u8>,
     ends: Vec<usize>,
-    count: usize,
+    pub(super) count: usize,
 }
 
 impl Split {
-    fn new(delimiter: u8) -> Self {
+    pub(super) fn new(delimiter: u8) -> Self {
         Self {
             reader: ReaderBuilder::new().delimiter(delimiter).build(),
             bytes: vec![0; MAX_LINE + 1],
@@ -429,7 +465,7 @@ impl Split {
     }
 
     /// Cuts `line`, or says what was expected instead.
-    fn split(&mut self, line: &[u8]) -> Result<(), &'static str> {
+    pub(super) fn split(&mut self, line: &[u8]) -> Result<(), &'static str> {
         self.reader.reset();
         self.count = 0;
         let (mut read, mut written, mut ended) = (0, 0, 0);
@@ -453,7 +489,7 @@ impl Split {
         Err("one record, each quote closed within its line")
     }
 
-    fn field(&self, place: usize) -> &[u8] {
+    pub(super) fn field(&self, place: usize) -> &[u8] {
         let start = if place == 0 { 0 } else { self.ends[place - 1] };
         &self.bytes[start..self.ends[place]]
     }

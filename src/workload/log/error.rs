@@ -41,7 +41,8 @@ impl BadLines {
     /// How many are kept.
     pub const KEPT: usize = 10;
 
-    pub(super) fn push(&mut self, bad: BadLine) {
+    /// Counts `bad`.
+    pub fn push(&mut self, bad: BadLine) {
         self.count += 1;
         if self.first.len() < Self::KEPT {
             self.first.push(bad);

@@ -11,6 +11,7 @@ pub(super) struct Lines<R> {
     input: R,
     line: Vec<u8>,
     number: u64,
+    cut: bool,
 }
 
 /// How a line came.
@@ -26,12 +27,17 @@ pub(super) enum Read {
 
 impl<R: BufRead> Lines<R> {
     pub(super) fn new(input: R) -> Self {
-        Self { input, line: Vec::new(), number: 0 }
+        Self { input, line: Vec::new(), number: 0, cut: false }
     }
 
     /// The number of the current line.
     pub(super) fn number(&self) -> u64 {
         self.number
+    }
+
+    /// Whether the current line was longer than [`MAX_LINE`].
+    pub(super) fn is_cut(&self) -> bool {
+        self.cut
     }
 
     /// The current line without its end (LF or CRLF), and without a byte order mark.
@@ -53,7 +59,7 @@ impl<R: BufRead> Lines<R> {
                 break;
             }
             any = true;
-            let end = memchr(buffer);
+            let end = memchr::memchr(b'\n', buffer);
             let piece = &buffer[..end.unwrap_or(buffer.len())];
             let room = MAX_LINE - self.line.len();
             too_long |= piece.len() > room;
@@ -68,12 +74,9 @@ impl<R: BufRead> Lines<R> {
             return Ok(Read::End);
         }
         self.number += 1;
+        self.cut = too_long;
         Ok(if too_long { Read::TooLong } else { Read::Line })
     }
-}
-
-fn memchr(buffer: &[u8]) -> Option<usize> {
-    buffer.iter().position(|byte| *byte == b'\n')
 }
 
 #[cfg(test)]

@@ -1,0 +1,182 @@
+//! What the lines of every log come down to: requests, KMS calls, bucket settings, stored objects.
+
+use std::borrow::Cow;
+
+use crate::request::{Operation, SseMode};
+use crate::units::Timestamp;
+
+/// What a line or record says.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Entry<'a> {
+    /// A request to S3 or to another store.
+    Request(Request<'a>),
+    /// A call to KMS.
+    Kms(KmsUse<'a>),
+    /// A bucket's default encryption changes.
+    Setting(Setting<'a>),
+    /// An object that exists, from an inventory.
+    Stored(Stored<'a>),
+    /// A record that says nothing of this kind: another service, another action.
+    Other,
+}
+
+/// A request.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Request<'a> {
+    /// Since 1970; in traces without a date, since their own start.
+    pub time: Timestamp,
+    /// The operation, where it is one that moves or names objects.
+    pub operation: Option<Operation>,
+    /// What the log calls it, in AWS's API names where there is one.
+    pub name: Cow<'a, str>,
+    /// The bucket; empty when the log names none.
+    pub bucket: Cow<'a, str>,
+    /// The object's key, decoded; empty when there is none.
+    pub key: Cow<'a, str>,
+    /// Who asked; empty when nobody is named.
+    pub requester: Cow<'a, str>,
+    /// Bytes of the object, where told.
+    pub size: Option<u64>,
+    /// Body bytes to the client.
+    pub sent: u64,
+    /// Body bytes from the client.
+    pub received: u64,
+    /// How it ended.
+    pub ending: Ending,
+    /// Which side of a copy the record is.
+    pub side: Side,
+    /// Bucket and key that a copy reads, where the record names them.
+    pub source: Option<(Cow<'a, str>, Cow<'a, str>)>,
+    /// How the object that it writes is encrypted, where the record says.
+    pub sse: Option<Sse>,
+    /// How many like it the line stands for.
+    pub times: u64,
+}
+
+/// How a request ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Ending {
+    /// Done, or nothing is said of an error.
+    Done,
+    /// 304: nothing sent.
+    Unchanged,
+    /// Refused, 4xx.
+    Refused,
+    /// Refused because of the KMS key: S3 had asked KMS.
+    RefusedByKms,
+    /// Failed inside S3, 5xx.
+    Failed,
+}
+
+/// Which side of a copy a record is. Access logs write a record for each, `CloudTrail` one for both.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Side {
+    /// The whole request.
+    Whole,
+    /// The read of a copy's source.
+    CopyRead,
+    /// The write of a copy.
+    CopyWrite,
+}
+
+/// What a record says of an object's encryption.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Sse {
+    /// One mode.
+    Known(SseMode),
+    /// SSE-KMS; whether with a Bucket Key is not said.
+    Kms,
+}
+
+/// A call to KMS.
+#[derive(Clone, Debug, PartialEq)]
+pub struct KmsUse<'a> {
+    /// Since 1970.
+    pub time: Timestamp,
+    /// AWS's name of the call.
+    pub name: Cow<'a, str>,
+    /// `aws:s3:arn` of the encryption context: the object's ARN, or the bucket's with a Bucket Key. S3's own calls alone
+    /// have it.
+    pub s3_arn: Option<Cow<'a, str>>,
+    /// The KMS key's ARN, as far as the record tells.
+    pub kms_key: Cow<'a, str>,
+    /// On whose behalf.
+    pub requester: Cow<'a, str>,
+    /// Whether another service than S3 had the key fetched, such as `CloudTrail` when it delivers.
+    pub by_service: bool,
+    /// Whether KMS refused it.
+    pub failed: bool,
+}
+
+/// A bucket's default encryption changes.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Setting<'a> {
+    /// Since 1970.
+    pub time: Timestamp,
+    /// The bucket.
+    pub bucket: Cow<'a, str>,
+    /// What new objects get; `None`: the record does not say.
+    pub sse: Option<Sse>,
+}
+
+/// A row of an inventory.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Stored<'a> {
+    /// The bucket.
+    pub bucket: Cow<'a, str>,
+    /// The key, decoded.
+    pub key: Cow<'a, str>,
+    /// Its bytes, where told.
+    pub size: Option<u64>,
+    /// Its encryption, where told.
+    pub sse: Option<Sse>,
+}
+
+/// `text` with its percent signs resolved, and `+` as a space: how S3 writes keys in logs and inventories.
+pub(super) fn decoded(text: &str, plus_is_space: bool) -> Cow<'_, str> {
+    let coded = |byte: &u8| *byte == b'%' || (plus_is_space && *byte == b'+');
+    let Some(first) = text.as_bytes().iter().position(coded) else {
+        return Cow::Borrowed(text);
+    };
+    let bytes = text.as_bytes();
+    let mut out = bytes[..first].to_vec();
+    let mut at = first;
+    while at < bytes.len() {
+        let hex = |i: usize| bytes.get(i).and_then(|byte| char::from(*byte).to_digit(16));
+        match (bytes[at], hex(at + 1), hex(at + 2)) {
+            (b'%', Some(high), Some(low)) => {
+                out.push(u8::try_from(high * 16 + low).expect("two hexadecimal digits"));
+                at += 3;
+            }
+            (b'+', ..) if plus_is_space => {
+                out.push(b' ');
+                at += 1;
+            }
+            (byte, ..) => {
+                out.push(byte);
+                at += 1;
+            }
+        }
+    }
+    Cow::Owned(match String::from_utf8(out) {
+        Ok(text) => text,
+        Err(error) => String::from_utf8_lossy(error.as_bytes()).into_owned(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_are_decoded_once() {
+        assert_eq!(decoded("plain/key", true), "plain/key");
+        assert_eq!(decoded("Screen+Shot%202026%2Fa", true), "Screen Shot 2026/a");
+        assert_eq!(decoded("a+b", false), "a+b");
+        assert_eq!(decoded("twice%2520coded", true), "twice%20coded");
+        assert_eq!(decoded("100%", true), "100%");
+        assert_eq!(decoded("%zz%4", true), "%zz%4");
+        assert_eq!(decoded("%C3%A9", true), "é");
+        assert_eq!(decoded("%FF", true), "\u{FFFD}");
+    }
+}

@@ -1,0 +1,290 @@
+//! Predicted calls against calls seen: paired by ARN within a second, and a cause for what is left over on either side.
+//!
+//! KMS and S3 events share no request id, and event times have whole seconds: so the ARN of the encryption context and the
+//! time are all there is to join by (docs/LOGS.md).
+
+use std::collections::VecDeque;
+
+use super::kms_call::{KmsCalls, count};
+use crate::workload::log::Digested;
+
+/// How far apart the two events of a call may lie: ±1 s, since both times are cut to the second.
+const REACH: u64 = 1_999_999_999;
+/// Most predictions and sightings that wait for their partner.
+const WAITING_MAX: usize = 1 << 20;
+/// Most partners that are looked at for one call.
+const LOOK_MAX: usize = 256;
+
+/// Why a call may be seen though it was not thought likely, or why it may be missing though it was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Doubt {
+    /// None: object and mode are known.
+    None,
+    /// Served by a Bucket Key, as assumed.
+    BucketKey,
+    /// The object's mode is not known.
+    Mode,
+    /// The request failed.
+    Failed,
+    /// Answered 304.
+    Unchanged,
+    /// An operation that the table of calls does not have.
+    Operation,
+}
+
+impl Doubt {
+    const fn seen(self) -> &'static str {
+        match self {
+            Self::None => "mode known otherwise than by this log",
+            Self::BucketKey => "Bucket Key fetched again sooner than assumed",
+            Self::Mode => "mode of the object not known",
+            Self::Failed => "failed request that had called KMS",
+            Self::Unchanged => "unchanged object (304) that had called KMS",
+            Self::Operation => "operation whose calls are not predicted",
+        }
+    }
+
+    const fn missing(self) -> &'static str {
+        match self {
+            Self::BucketKey => "Bucket Key lived longer than assumed",
+            Self::Failed => "failed request that had not called KMS",
+            _ => "no KMS event within a second",
+        }
+    }
+}
+
+/// A call that a request may have made.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Expected {
+    pub(super) time: u64,
+    /// Digests of the ARNs under which it may be found: the object's, the bucket's.
+    pub(super) arns: [u64; 2],
+    pub(super) likely: bool,
+    pub(super) doubt: Doubt,
+    pub(super) generates: bool,
+}
+
+/// A call by S3 in the log.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Sighting {
+    pub(super) time: u64,
+    pub(super) arn: u64,
+    pub(super) generates: bool,
+    pub(super) by_service: bool,
+}
+
+#[derive(Debug)]
+struct Waiting<T> {
+    /// The entry, and whether it has found its partner.
+    queue: VecDeque<(T, bool)>,
+    /// Number of the first in the queue.
+    base: u64,
+    by_arn: Digested<VecDeque<u64>>,
+}
+
+impl<T> Default for Waiting<T> {
+    fn default() -> Self {
+        Self { queue: VecDeque::new(), base: 0, by_arn: Digested::default() }
+    }
+}
+
+impl<T> Waiting<T> {
+    fn push(&mut self, arns: &[u64], entry: T) {
+        let number = self.base + self.queue.len() as u64;
+        for arn in arns {
+            self.by_arn.entry(*arn).or_default().push_back(number);
+        }
+        self.queue.push_back((entry, false));
+    }
+
+    fn pop(&mut self, arns: impl Fn(&T) -> [u64; 2]) -> Option<(T, bool)> {
+        let (entry, paired) = self.queue.pop_front()?;
+        for arn in arns(&entry) {
+            if let Some(numbers) = self.by_arn.get_mut(&arn) {
+                while numbers.front().is_some_and(|number| *number <= self.base) {
+                    numbers.pop_front();
+                }
+                if numbers.is_empty() {
+                    self.by_arn.remove(&arn);
+                }
+            }
+        }
+        self.base += 1;
+        Some((entry, paired))
+    }
+
+    /// The unpaired entry under `arn` that is `best` by the smallest rank, marked as paired.
+    fn pair(&mut self, arn: u64, rank: impl Fn(&T) -> Option<u64>) -> Option<&T> {
+        let numbers = self.by_arn.get(&arn)?;
+        let queue = &self.queue;
+        let open = numbers.iter().rev().take(LOOK_MAX).filter_map(|number| {
+            let place = usize::try_from(number - self.base).ok()?;
+            let (entry, paired) = queue.get(place)?;
+            if *paired { None } else { Some((rank(entry)?, place)) }
+        });
+        let (_, place) = open.min()?;
+        let slot = &mut self.queue[place];
+        slot.1 = true;
+        Some(&slot.0)
+    }
+}
+
+/// Pairs the two sides as they come, in the order of time.
+#[derive(Debug, Default)]
+pub(super) struct Matching {
+    expected: Waiting<Expected>,
+    sighted: Waiting<Sighting>,
+    /// Time of the latest call seen, and of the latest request.
+    last_sighting: Option<u64>,
+    last_request: Option<u64>,
+    /// Likely calls not seen since the latest call that was.
+    missing_since: Vec<(Doubt, u64)>,
+    first_request: Option<u64>,
+}
+
+fn key(arn: u64, generates: bool) -> u64 {
+    if generates { arn } else { !arn }
+}
+
+impl Matching {
+    /// A call that a request may have made.
+    pub(super) fn expect(&mut self, expected: Expected, out: &mut KmsCalls) {
+        self.advance(expected.time, out);
+        self.first_request.get_or_insert(expected.time);
+        self.last_request = Some(expected.time);
+        for arn in expected.arns {
+            let near = |sighting: &Sighting| {
+                let apart = sighting.time.abs_diff(expected.time);
+                (apart <= REACH && !sighting.by_service).then_some(apart)
+            };
+            // Without likelihood it may still explain a later call better: sightings that wait are orphans so far.
+            if self.sighted.pair(key(arn, expected.generates), near).is_some() {
+                paired(&expected, out);
+                return;
+            }
+        }
+        let arns = expected.arns.map(|arn| key(arn, expected.generates));
+        let arns = if arns[0] == arns[1] { &arns[..1] } else { &arns[..] };
+        self.expected.push(arns, expected);
+    }
+
+    /// A call by S3 in the log.
+    pub(super) fn sight(&mut self, sighting: Sighting, out: &mut KmsCalls) {
+        self.advance(sighting.time, out);
+        if self.last_sighting.is_none() {
+            // What was expected before the first call lies outside of what the log holds of KMS.
+            self.missing_since.clear();
+        }
+        self.last_sighting = Some(sighting.time);
+        for (doubt, times) in std::mem::take(&mut self.missing_since) {
+            count(&mut out.predicted_not_seen, doubt.missing(), times);
+        }
+        let near = |expected: &Expected| {
+            let apart = sighting.time.abs_diff(expected.time);
+            // A likely one first, then the nearest in time.
+            (apart <= REACH).then_some(apart + if expected.likely { 0 } else { 1 << 62 })
+        };
+        match self.expected.pair(key(sighting.arn, sighting.generates), near) {
+            Some(expected) => paired(&expected.clone(), out),
+            None => self.sighted.push(&[key(sighting.arn, sighting.generates)], sighting),
+        }
+    }
+
+    /// Gives up on what is too long ago for `now`.
+    fn advance(&mut self, now: u64, out: &mut KmsCalls) {
+        let old = |time: u64, waiting: usize| now.saturating_sub(time) > REACH || waiting > WAITING_MAX;
+        while let Some((expected, _)) = self.expected.queue.front()
+            && old(expected.time, self.expected.queue.len())
+        {
+            self.drop_expected(out);
+        }
+        while let Some((sighting, _)) = self.sighted.queue.front()
+            && old(sighting.time, self.sighted.queue.len())
+        {
+            self.drop_sighting(out, false);
+        }
+    }
+
+    fn drop_expected(&mut self, out: &mut KmsCalls) {
+        let arns = |expected: &Expected| expected.arns.map(|arn| key(arn, expected.generates));
+        let Some((expected, paired)) = self.expected.pop(arns) else { return };
+        if paired || !expected.likely {
+            return;
+        }
+        if self.last_sighting.is_none() {
+            count(&mut out.predicted_not_seen, BEFORE, 1);
+            return;
+        }
+        match self.missing_since.iter_mut().find(|(doubt, _)| *doubt == expected.doubt) {
+            Some((_, times)) => *times += 1,
+            None => self.missing_since.push((expected.doubt, 1)),
+        }
+    }
+
+    fn drop_sighting(&mut self, out: &mut KmsCalls, at_end: bool) {
+        let arns = |sighting: &Sighting| [key(sighting.arn, sighting.generates); 2];
+        let Some((sighting, paired)) = self.sighted.pop(arns) else { return };
+        if paired {
+            return;
+        }
+        let outside = match (self.first_request, self.last_request) {
+            (Some(first), Some(last)) => {
+                sighting.time + REACH < first || (at_end && last + REACH < sighting.time)
+            }
+            _ => false,
+        };
+        let cause = if sighting.by_service {
+            "key fetched by another service"
+        } else if self.first_request.is_none() || outside {
+            "outside the window of the S3 requests in the log"
+        } else if self.answers(&sighting) {
+            "retry, or a second call for one request"
+        } else {
+            "no S3 request in the log for this ARN"
+        };
+        count(&mut out.seen_not_predicted, cause, 1);
+    }
+
+    /// Whether a request nearby has its call already: then this one is a further call for it.
+    fn answers(&self, sighting: &Sighting) -> bool {
+        let numbers = self.expected.by_arn.get(&key(sighting.arn, sighting.generates));
+        numbers.is_some_and(|numbers| {
+            numbers.iter().take(LOOK_MAX).any(|number| {
+                let place = usize::try_from(number - self.expected.base).ok();
+                let found = place.and_then(|place| self.expected.queue.get(place));
+                found.is_some_and(|(expected, _)| expected.time.abs_diff(sighting.time) <= REACH)
+            })
+        })
+    }
+
+    /// Everything has come.
+    pub(super) fn finish(&mut self, out: &mut KmsCalls) {
+        // Sightings first: what they answer still waits.
+        while !self.sighted.queue.is_empty() {
+            self.drop_sighting(out, true);
+        }
+        while !self.expected.queue.is_empty() {
+            self.drop_expected(out);
+        }
+        let last = self.last_sighting;
+        for (doubt, times) in std::mem::take(&mut self.missing_since) {
+            let outside = last.zip(self.last_request).is_some_and(|(last, request)| last + REACH < request);
+            let cause = if outside { AFTER } else { doubt.missing() };
+            count(&mut out.predicted_not_seen, cause, times);
+        }
+        if last.is_none() {
+            out.predicted_not_seen.clear();
+        }
+    }
+}
+
+const BEFORE: &str = "before the first KMS event in the log";
+const AFTER: &str = "after the last KMS event in the log";
+
+fn paired(expected: &Expected, out: &mut KmsCalls) {
+    if expected.likely {
+        out.agreed += 1;
+    } else {
+        count(&mut out.seen_not_predicted, expected.doubt.seen(), 1);
+    }
+}
