@@ -15,7 +15,7 @@ use s3seal::request::{KmsCall, Operation, Outcome, SseMode};
 use s3seal::sim::{Options, Run, Sink, run as simulate, run_arrivals};
 use s3seal::units::{Seed, Span, Timestamp};
 use s3seal::workload::{
-    Arrival, ArrivalProcess, Mix, Naming, Popularity, Ranks, S3ServiceTime, Scenario, Shape, SizeLaw, Stop,
+    Arrival, ArrivalProcess, Mix, Popularity, Ranks, S3ServiceTime, Scenario, Shape, SizeLaw, Source, Stop,
 };
 
 use crate::board::{Board, Goal};
@@ -113,11 +113,11 @@ fn hits(board: &mut Board) {
     }
     let batch = if board.is_test() { 200_000 } else { BATCH };
     let scenario = of_hits(batch);
-    let (naming, order, mut sink) = (Naming::new(&scenario), zipf_order(), Counts::default());
+    let (source, order, mut sink) = (Source::from(&scenario), zipf_order(), Counts::default());
     let once = |sink: &mut Counts| {
         let arrivals = ready(&order, batch);
         let mode = SseMode::KmsCached;
-        run_arrivals(&scenario, mode, &Options::default(), &naming, arrivals, sink).expect("the trace runs")
+        run_arrivals(&source, mode, &Options::default(), arrivals, sink).expect("the trace runs")
     };
     // Every request is answered, nearly all from the cache.
     let first = once(&mut sink);

@@ -23,4 +23,4 @@ mod fast;
 
 pub use crate::report::Sink;
 pub use option::{IN_FLIGHT_MAX_DEFAULT, Options, Run};
-pub use run::{run, run_source};
+pub use run::{run, run_arrivals, run_source};

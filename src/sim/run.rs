@@ -45,18 +45,26 @@ pub fn run_source(
         Source::Scenario(scenario) if options.concurrency.is_some() => {
             // The clients, not the schedule, decide when a run is over.
             let endless = Scenario { stop: Stop::Operations(u64::MAX), ..scenario.clone() };
-            run_any(source, mode, options, Arrivals::new(&endless), sink)
+            run_arrivals(source, mode, options, Arrivals::new(&endless), sink)
         }
         Source::Scenario(scenario) => {
             let (machine, machines) = options.shard.unwrap_or((0, 1));
             let arrivals = Arrivals::new(scenario).shard(machine.into(), machines.into());
-            run_any(source, mode, options, arrivals, sink)
+            run_arrivals(source, mode, options, arrivals, sink)
         }
-        Source::Replay(replay) => run_any(source, mode, options, replay.arrivals(), sink),
+        Source::Replay(replay) => run_arrivals(source, mode, options, replay.arrivals(), sink),
     }
 }
 
-fn run_any(
+/// As [`run_source`], with `arrivals` in place of the schedule, in due order; they name nothing beyond the numbers of
+/// `source`.
+///
+/// # Errors
+/// As [`run`].
+///
+/// # Panics
+/// When an arrival names a bucket, KMS key or principal beyond those numbers.
+pub fn run_arrivals(
     source: &Source,
     mode: SseMode,
     options: &Options,
