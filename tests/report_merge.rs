@@ -45,6 +45,7 @@ fn simulated(whole: &Scenario, mode: SseMode, shard: Option<(u32, u32)>) -> Summ
         kind: Kind::Simulated,
         quota_per_s: Some(run.quota_per_s.into()),
         until: run.measured_until,
+        concurrency: None,
     };
     let naming = Naming::new(whole);
     Summary::new(&recorder, &facts, |member| match member {
