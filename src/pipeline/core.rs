@@ -1,11 +1,11 @@
 //! `Core`: what the requests of a run share: caches, retry budgets, names, S3's limits per prefix.
 
-use super::directory::{Directory, Names};
+use super::directory::{Directory, Name, Names};
 use super::job::Job;
 use super::need::{Need, is_service_side};
 use super::prefix::PrefixLimits;
 use super::step::KeyHandle;
-use crate::cache::{self, BucketKeyAssumptions, BucketKeyError, Cache, Fingerprint, Metrics, PrincipalScope};
+use crate::cache::{self, BucketKeyAssumptions, BucketKeyError, Cache, Metrics, PrincipalScope};
 use crate::kms::{RetryBudget, RetryPolicy};
 use crate::request::SseMode;
 use crate::units::{Seed, Stream, Timestamp};
@@ -148,9 +148,9 @@ impl<C: Cache> Core<C> {
         if self.settings.mode == SseMode::KmsCached { host } else { 0 }
     }
 
-    /// The side of the cache that meets a need, and what the key is filed under.
+    /// The side of the cache that meets a need, and the name that the key is filed under.
     #[inline]
-    pub(super) fn slot(&mut self, ask: Ask, cache: u32) -> (&mut C, &Fingerprint) {
+    pub(super) fn slot(&mut self, ask: Ask, cache: u32) -> (&mut C, &mut Name) {
         let Ask { need, principal, bucket, kms_key, object, handle } = ask;
         let cache = &mut self.caches[cache as usize];
         match (need, handle) {

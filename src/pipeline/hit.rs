@@ -38,8 +38,9 @@ impl<C: Cache> Core<C> {
         let key = match needs(job.operation, mode) {
             [] => None,
             &[need] if is_cached(mode) => {
-                let (cache, fingerprint) = self.slot(Ask::new(job, need, handle), self.cache_of(job.host));
-                Some(cache.try_hit(fingerprint, Some(need.bytes_of(job)), job.due)?)
+                let (cache, name) = self.slot(Ask::new(job, need, handle), self.cache_of(job.host));
+                let bytes = Some(need.bytes_of(job));
+                Some(cache.try_hit(&name.fingerprint, bytes, job.due, &mut name.hint)?)
             }
             _ => return None,
         };

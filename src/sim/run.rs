@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
+use super::fast::Walks;
 use super::object::{FIRST_NEW_HANDLE, OBJECTS_MAX, Objects};
 use super::option::{Options, Run};
 use crate::cache::{self, Cache, Failure, Local, Off};
@@ -59,6 +60,9 @@ pub fn run_arrivals(
     run_any(scenario, mode, options, &schedule, arrivals, sink)
 }
 
+/// So many requests may be under way before the simulator looks which of them have ended.
+const ROOM_MIN: usize = 1_024;
+
 /// What belongs to the arrivals of a run.
 struct Schedule<'n> {
     naming: &'n Naming,
@@ -113,6 +117,7 @@ where
     if scenario.s3.prefix_limits {
         core = core.with_prefix_limits();
     }
+    let (s3, stalls) = (S3Times::new(scenario), Stalls::new(scenario));
     Ok(Simulation {
         objects: Objects::new(scenario, mode, settings.bucket_key.lifetime, schedule.first_new),
         core,
@@ -125,14 +130,17 @@ where
         // A client learns of an end when it comes.
         options: Options { run_ahead: options.run_ahead && options.concurrency.is_none(), ..*options },
         idle: options.concurrency.unwrap_or(0),
-        s3: S3Times::new(scenario),
-        stalls: Stalls::new(scenario),
+        walks: Walks::default(),
+        is_steady: s3.is_zero() && stalls.is_empty(),
+        s3,
+        stalls,
         queue: EventQueue::new(),
         running: Slab::new(),
         fetches: Slab::new(),
         parked: BTreeMap::new(),
         deadlines: VecDeque::new(),
         ahead: Vec::new(),
+        roomy: 0,
         actions: Vec::new(),
         fetch_actions: Vec::new(),
         ended: Timestamp::ZERO,
@@ -191,6 +199,9 @@ pub(super) struct Simulation<'s, C: Cache, S> {
     idle: u32,
     s3: S3Times,
     stalls: Stalls,
+    /// Whether phases take the same time whenever they begin and whoever's they are.
+    pub(super) is_steady: bool,
+    pub(super) walks: Walks,
     pub(super) queue: EventQueue<Event>,
     running: Slab<Running>,
     fetches: Slab<Fetch>,
@@ -200,6 +211,8 @@ pub(super) struct Simulation<'s, C: Cache, S> {
     deadlines: VecDeque<(Timestamp, Place, Parking)>,
     /// When requests end that have run ahead; some may have ended already.
     pub(super) ahead: Vec<Timestamp>,
+    /// With fewer than so many in `running` and `ahead` there is room; with more, `ahead` is looked through.
+    roomy: usize,
     actions: Vec<Action<KeyHandle>>,
     fetch_actions: Vec<FetchAction<KeyHandle>>,
     pub(super) ended: Timestamp,
@@ -285,6 +298,7 @@ where
         }
     }
 
+    #[inline]
     fn arrive(&mut self, arrival: &Arrival, placement: &Placement) {
         let job = rig::job(arrival, placement, self.core.hosts());
         let now = arrival.due;
@@ -294,21 +308,34 @@ where
         if self.options.run_ahead && self.hit(&job, arrival.index) {
             return;
         }
-        let running = Running { request: Request::new(job), index: arrival.index, serves: 0 };
-        self.go(running, now);
+        self.start(job, arrival.index);
+    }
+
+    /// Begins what takes a machine.
+    #[inline(never)]
+    fn start(&mut self, job: Job, index: u64) {
+        let now = job.due;
+        self.go(Running { request: Request::new(job), index, serves: 0 }, now);
     }
 
     /// Whether no request may start at `now`.
+    #[inline]
     fn is_full(&mut self, now: Timestamp) -> bool {
-        // In a closed loop the clients are the limit.
-        let most = self.options.concurrency.map_or(self.options.in_flight_max, |_| usize::MAX);
-        if self.running.len() + self.ahead.len() < most {
-            return false;
-        }
-        self.ahead.retain(|finished| *finished > now);
-        self.running.len() + self.ahead.len() >= most
+        self.running.len() + self.ahead.len() >= self.roomy && self.look_for_room(now)
     }
 
+    #[inline(never)]
+    fn look_for_room(&mut self, now: Timestamp) -> bool {
+        // In a closed loop the clients are the limit.
+        let most = self.options.concurrency.map_or(self.options.in_flight_max, |_| usize::MAX);
+        self.ahead.retain(|finished| *finished > now);
+        let busy = self.running.len() + self.ahead.len();
+        // Looks again when twice as many may be under way: often enough to keep the list short, which is in memory.
+        self.roomy = busy.saturating_mul(2).max(ROOM_MIN).min(most);
+        busy >= most
+    }
+
+    #[inline]
     fn next_event(&self) -> Option<Timestamp> {
         let deadline = self.deadlines.front().map(|(at, ..)| *at);
         match (self.queue.next_at(), deadline) {
