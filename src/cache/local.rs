@@ -117,22 +117,10 @@ impl<K> Local<K> {
         self.places.find(digest.place(), |&place| self.entry(place).digest == digest).copied()
     }
 
-    /// Where a digest stands, the hint's place first.
-    #[inline]
-    fn place_near(&self, digest: Digest, hint: &mut Hint) -> Option<u32> {
-        if let Some(Some(entry)) = self.entries.get(hint.0 as usize)
-            && entry.digest == digest
-        {
-            return Some(hint.0);
-        }
-        self.place_afar(digest, hint)
-    }
-
+    /// As [`Self::place`], where it is seldom needed.
     #[inline(never)]
-    fn place_afar(&self, digest: Digest, hint: &mut Hint) -> Option<u32> {
-        let place = self.place(digest)?;
-        *hint = Hint(place);
-        Some(place)
+    fn place_afar(&self, digest: Digest) -> Option<u32> {
+        self.place(digest)
     }
 
     #[inline]
@@ -310,7 +298,8 @@ impl<K: Clone> Cache for Local<K> {
         self.ask(fingerprint, bytes, now, |metrics| &mut metrics.hits)
     }
 
-    #[inline]
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "part of one way, taken for nearly every simulated request")]
     fn try_hit(
         &mut self,
         fingerprint: &Fingerprint,
@@ -319,16 +308,19 @@ impl<K: Clone> Cache for Local<K> {
         hint: &mut Hint,
     ) -> Option<K> {
         let counted = self.rules.shareable(bytes)?;
-        let place = self.place_near(fingerprint.digest(), hint)?;
-        let used = self.now + 1;
-        let entry = self.entry_mut(place);
+        let digest = fingerprint.digest();
+        let near = matches!(self.entries.get(hint.0 as usize), Some(Some(entry)) if entry.digest == digest);
+        if !near {
+            *hint = Hint(self.place_afar(digest)?);
+        }
+        let entry = self.entries[hint.0 as usize].as_mut()?;
         if now >= entry.life.refresh_at {
             return None;
         }
         entry.take(counted, now).ok()?;
-        entry.used = used;
+        self.now += 1;
+        entry.used = self.now;
         let (key, sent_at) = (entry.key.clone(), entry.life.sent_at);
-        self.now = used;
         self.metrics.hits += 1;
         self.rules.audit(fingerprint, bytes, now, || sent_at);
         Some(key)

@@ -33,7 +33,8 @@ where
     ///
     /// The row and what the request leaves behind are those of the machine (`tests/sim_fast.rs`): keys and limits are decided
     /// by the same core, phases take the same times, and effects on objects enter the queue in the same order.
-    #[inline]
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "part of one way, taken for nearly every simulated request")]
     pub(super) fn hit(&mut self, job: &Job, index: u64) -> bool {
         let standing = self.standing(job);
         let Some(hit) = self.core.try_hit(job, standing) else { return false };

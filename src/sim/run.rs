@@ -226,7 +226,7 @@ where
     S: Sink,
 {
     fn run(mut self, scenario: &Scenario, arrivals: impl Iterator<Item = Arrival>) -> Run {
-        let placement = Placement::new(scenario);
+        let placement = scenario.s3.prefix_limits.then(|| Placement::new(scenario));
         let measured_from = Timestamp::ZERO + scenario.warm_up;
         let mut last_due = measured_from;
         if scenario.fleet.start == FleetStart::Cold {
@@ -247,10 +247,10 @@ where
                     }
                     last_due = arrival.due;
                     self.requests += 1;
-                    self.arrive(&arrival, &placement);
+                    self.arrive(&arrival, placement.as_ref());
                 }
             }
-            Some(_) => last_due = self.closed_loop(scenario, arrivals, end, &placement),
+            Some(_) => last_due = self.closed_loop(scenario, arrivals, end, placement.as_ref()),
         }
         while self.next_event().is_some() {
             self.turn(false);
@@ -273,7 +273,7 @@ where
         scenario: &Scenario,
         mut arrivals: impl Iterator<Item = Arrival>,
         end: Option<Timestamp>,
-        placement: &Placement,
+        placement: Option<&Placement>,
     ) -> Timestamp {
         let mut left = match scenario.stop {
             Stop::Operations(count) => count,
@@ -298,8 +298,9 @@ where
         }
     }
 
-    #[inline]
-    fn arrive(&mut self, arrival: &Arrival, placement: &Placement) {
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "part of one way, taken for nearly every simulated request")]
+    fn arrive(&mut self, arrival: &Arrival, placement: Option<&Placement>) {
         let job = rig::job(arrival, placement, self.core.hosts());
         let now = arrival.due;
         if self.is_full(now) {
