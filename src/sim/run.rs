@@ -241,7 +241,13 @@ where
         }
         match self.options.concurrency {
             None => {
-                for arrival in arrivals {
+                let mut arrivals = arrivals;
+                let mut next = arrivals.next();
+                while let Some(arrival) = next {
+                    next = arrivals.next();
+                    if let Some(next) = &next {
+                        self.objects.fetch_ahead(next.object);
+                    }
                     while self.next_event().is_some_and(|at| at <= arrival.due) {
                         self.turn(true);
                     }
@@ -301,22 +307,27 @@ where
     #[inline(always)]
     #[expect(clippy::inline_always, reason = "part of one way, taken for nearly every simulated request")]
     fn arrive(&mut self, arrival: &Arrival, placement: Option<&Placement>) {
-        let job = rig::job(arrival, placement, self.core.hosts());
-        let now = arrival.due;
-        if self.is_full(now) {
-            return self.sink.outcome(&job.dropped(now));
+        if self.is_full(arrival.due) {
+            return self.turn_away(arrival, placement);
         }
+        let job = rig::job(arrival, placement, self.core.hosts());
         if self.options.run_ahead && self.hit(&job, arrival.index) {
             return;
         }
-        self.start(job, arrival.index);
+        self.start(arrival, placement);
     }
 
-    /// Begins what takes a machine.
+    #[cold]
+    fn turn_away(&mut self, arrival: &Arrival, placement: Option<&Placement>) {
+        let job = rig::job(arrival, placement, self.core.hosts());
+        self.sink.outcome(&job.dropped(arrival.due));
+    }
+
+    /// Begins what takes a machine. Makes its job anew, so that a hit's never has to stand in memory.
     #[inline(never)]
-    fn start(&mut self, job: Job, index: u64) {
-        let now = job.due;
-        self.go(Running { request: Request::new(job), index, serves: 0 }, now);
+    fn start(&mut self, arrival: &Arrival, placement: Option<&Placement>) {
+        let job = rig::job(arrival, placement, self.core.hosts());
+        self.go(Running { request: Request::new(job), index: arrival.index, serves: 0 }, arrival.due);
     }
 
     /// Whether no request may start at `now`.
