@@ -45,13 +45,20 @@ struct Counts {
 }
 
 impl Sink for Counts {
+    #[inline]
     fn outcome(&mut self, row: &Outcome) {
         self.outcomes += 1;
         self.bytes += row.bytes;
     }
     fn kms_call(&mut self, row: &KmsCall) {
+        self.call(row.sent);
+    }
+}
+
+impl Counts {
+    fn call(&mut self, sent: Timestamp) {
         self.calls += 1;
-        let second = row.sent.second() as usize;
+        let second = sent.second() as usize;
         if second >= self.calls_per_second.len() {
             self.calls_per_second.resize(second + 1, 0);
         }
@@ -130,9 +137,9 @@ fn hits(board: &mut Board) {
         }
         start.elapsed()
     };
-    // The peer keeps an age and a count of uses for each object in a flat array.
-    let mut state = vec![(0_u64, 0_u32); OBJECTS as usize];
-    let (mut now, mut misses) = (0_u64, 0_u64);
+    // The peer keeps an age and a count of uses for each object in a flat array, and counts the same.
+    let (mut state, mut counts) = (vec![(0_u64, 0_u32); OBJECTS as usize], Counts::default());
+    let mut now = 0_u64;
     let mut theirs = |n: u64| {
         let start = Instant::now();
         for i in 0..n * batch {
@@ -140,9 +147,11 @@ fn hits(board: &mut Board) {
             let (since, uses) = &mut state[order[i as usize & (order.len() - 1)] as usize];
             if now - *since > 3_600_000_000_000 || *uses >= 1 << 30 {
                 (*since, *uses) = (now, 0);
-                misses += 1;
+                counts.call(Timestamp::from_nanos(now));
             }
             *uses += 1;
+            counts.outcomes += 1;
+            counts.bytes += 4_096;
         }
         start.elapsed()
     };
@@ -158,7 +167,8 @@ fn hits(board: &mut Board) {
             Some(paired.peer / batch),
         );
     }
-    drop((misses, state));
+    assert_eq!(counts.bytes, counts.outcomes * 4_096);
+    drop((counts, state));
 }
 
 /// The same hits, their arrivals drawn from the scenario: Poisson and zipf.

@@ -1,5 +1,6 @@
 //! `Local`: the single-threaded, deterministic cache of the simulator; the least recently used key makes room.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use hashbrown::HashTable;
@@ -11,12 +12,9 @@ use super::generation::Generations;
 use super::limits::{Balance, Life, Spent};
 use super::metrics::{End, Metrics};
 use super::stamp::{Generation, Stamp};
-use super::{Cache, Landed, Lookup};
+use super::{Cache, Hint, Landed, Lookup};
 use crate::envelope::KeyArn;
 use crate::units::Timestamp;
-
-/// End of a list.
-const NONE: u32 = u32::MAX;
 
 #[derive(Debug)]
 struct Entry<K> {
@@ -26,9 +24,14 @@ struct Entry<K> {
     balance: Balance,
     stamp: Stamp,
     generation: Arc<Generation>,
-    newer: u32,
-    older: u32,
+    /// Its last use.
+    used: Tick,
+    /// The use under which it stands in the order: its last or an earlier one.
+    listed: Tick,
 }
+
+/// A number for each use, counting up.
+type Tick = u64;
 
 impl<K> Entry<K> {
     /// Why it may not be used at all, however little is asked of it.
@@ -62,6 +65,10 @@ impl From<Spent> for End {
 /// A cache for one thread. The same calls give the same answers: no random state, no clock.
 ///
 /// A hit hands out a clone of the material: a handle in a simulation, an `Arc` elsewhere.
+///
+/// # Cost
+/// A hit is one look into a table, and none where a [`Hint`] holds. It only notes that the key was used; the order of use is
+/// brought up to date when a key has to make room, at O(log n) for each key that was used since it was last put in order.
 #[derive(Debug)]
 pub struct Local<K> {
     rules: Rules,
@@ -71,8 +78,10 @@ pub struct Local<K> {
     places: HashTable<u32>,
     entries: Vec<Option<Entry<K>>>,
     free: Vec<u32>,
-    newest: u32,
-    oldest: u32,
+    /// Where keys stand, by the use under which each is listed. When the first is listed under its last use, it has been
+    /// unused for longest: no other was used before the use under which it is listed.
+    order: BTreeMap<Tick, u32>,
+    now: Tick,
     metrics: Metrics,
 }
 
@@ -88,8 +97,8 @@ impl<K> Local<K> {
             places: HashTable::new(),
             entries: Vec::new(),
             free: Vec::new(),
-            newest: NONE,
-            oldest: NONE,
+            order: BTreeMap::new(),
+            now: 0,
             metrics: Metrics::default(),
         }
     }
@@ -109,36 +118,37 @@ impl<K> Local<K> {
         self.places.find(digest.place(), |&place| self.entry(place).digest == digest).copied()
     }
 
-    /// Takes an entry out of the order of use.
-    #[inline]
-    fn unlink(&mut self, place: u32) {
-        let Entry { newer, older, .. } = *self.entry(place);
-        match newer {
-            NONE => self.newest = older,
-            newer => self.entry_mut(newer).older = older,
-        }
-        match older {
-            NONE => self.oldest = newer,
-            older => self.entry_mut(older).newer = newer,
-        }
+    /// As [`Self::place`], where it is seldom needed.
+    #[inline(never)]
+    fn place_afar(&self, digest: Digest) -> Option<u32> {
+        self.place(digest)
     }
 
-    /// Puts an entry first in the order of use.
     #[inline]
-    fn link(&mut self, place: u32) {
-        let older = std::mem::replace(&mut self.newest, place);
-        let entry = self.entry_mut(place);
-        (entry.newer, entry.older) = (NONE, older);
-        match older {
-            NONE => self.oldest = place,
-            older => self.entry_mut(older).newer = place,
+    fn tick(&mut self) -> Tick {
+        self.now += 1;
+        self.now
+    }
+
+    /// The place of the key that has been unused for longest.
+    fn oldest(&mut self) -> Option<u32> {
+        loop {
+            let (&listed, &place) = self.order.first_key_value()?;
+            let entry = self.entry_mut(place);
+            if entry.used == listed {
+                return Some(place);
+            }
+            entry.listed = entry.used;
+            let used = entry.used;
+            self.order.remove(&listed);
+            self.order.insert(used, place);
         }
     }
 
     /// Drops the entry, and with it the key, at once.
     fn retire(&mut self, place: u32, end: End, now: Timestamp) {
-        self.unlink(place);
         let entry = self.entries[place as usize].take().expect("a listed place is taken");
+        self.order.remove(&entry.listed);
         if let Ok(found) = self.places.find_entry(entry.digest.place(), |&p| p == place) {
             found.remove();
         }
@@ -152,9 +162,12 @@ impl<K> Local<K> {
         if let Some(place) = self.place(digest) {
             self.retire(place, End::Replaced, now);
         }
-        if self.places.len() >= self.rules.config().capacity {
-            self.retire(self.oldest, End::Capacity, now);
+        if self.places.len() >= self.rules.config().capacity
+            && let Some(oldest) = self.oldest()
+        {
+            self.retire(oldest, End::Capacity, now);
         }
+        let used = self.tick();
         let entry = Entry {
             digest,
             key,
@@ -162,8 +175,8 @@ impl<K> Local<K> {
             balance: Balance::full(self.rules.config().limits),
             stamp: fetch.stamp,
             generation: Arc::clone(&fetch.generation),
-            newer: NONE,
-            older: NONE,
+            used,
+            listed: used,
         };
         let place = if let Some(place) = self.free.pop() {
             self.entries[place as usize] = Some(entry);
@@ -176,7 +189,7 @@ impl<K> Local<K> {
         places.insert_unique(digest.place(), place, |&p| {
             entries[p as usize].as_ref().map_or(0, |entry| entry.digest.place())
         });
-        self.link(place);
+        self.order.insert(used, place);
     }
 
     /// After a failure: the old key ends when the failure is definitive; while it lives, it answers instead.
@@ -250,10 +263,8 @@ impl<K: Clone> Local<K> {
     /// A key, one use of which has been taken.
     #[inline]
     fn hand_out(&mut self, place: u32, fingerprint: &Fingerprint, bytes: Option<u64>, now: Timestamp) -> K {
-        if self.newest != place {
-            self.unlink(place);
-            self.link(place);
-        }
+        let used = self.tick();
+        self.entry_mut(place).used = used;
         let entry = self.entry(place);
         self.rules.audit(fingerprint, bytes, now, || entry.life.sent_at);
         entry.key.clone()
@@ -288,17 +299,32 @@ impl<K: Clone> Cache for Local<K> {
         self.ask(fingerprint, bytes, now, |metrics| &mut metrics.hits)
     }
 
-    #[inline]
-    fn try_hit(&mut self, fingerprint: &Fingerprint, bytes: Option<u64>, now: Timestamp) -> Option<K> {
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "part of one way, taken for nearly every simulated request")]
+    fn try_hit(
+        &mut self,
+        fingerprint: &Fingerprint,
+        bytes: Option<u64>,
+        now: Timestamp,
+        hint: &mut Hint,
+    ) -> Option<K> {
         let counted = self.rules.shareable(bytes)?;
-        let place = self.place(fingerprint.digest())?;
-        let entry = self.entry_mut(place);
+        let digest = fingerprint.digest();
+        let near = matches!(self.entries.get(hint.0 as usize), Some(Some(entry)) if entry.digest == digest);
+        if !near {
+            *hint = Hint(self.place_afar(digest)?);
+        }
+        let entry = self.entries[hint.0 as usize].as_mut()?;
         if now >= entry.life.refresh_at {
             return None;
         }
         entry.take(counted, now).ok()?;
+        self.now += 1;
+        entry.used = self.now;
+        let (key, sent_at) = (entry.key.clone(), entry.life.sent_at);
         self.metrics.hits += 1;
-        Some(self.hand_out(place, fingerprint, bytes, now))
+        self.rules.audit(fingerprint, bytes, now, || sent_at);
+        Some(key)
     }
 
     fn resume(&mut self, fingerprint: &Fingerprint, bytes: Option<u64>, now: Timestamp) -> Lookup<K> {

@@ -107,6 +107,11 @@ impl<Key> Lookup<Key> {
     }
 }
 
+/// Where a cache found a key the last time. It looks there first and compares what it finds there in full, so that a hint
+/// that is out of date, or of another cache or key, costs a moment and changes nothing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Hint(u32);
+
 /// What a landed fetch means for the requests that wait for its flight.
 #[derive(Debug)]
 pub enum Landed<Key> {
@@ -135,9 +140,9 @@ pub trait Cache {
     -> Lookup<Self::Key>;
 
     /// As [`Self::try_use`] where that is a hit without a refresh; otherwise `None`, and nothing is counted or changed. A
-    /// cache without a quick way has none.
+    /// cache without a quick way has none. `hint` is kept by the caller, best one for each fingerprint.
     #[inline]
-    fn try_hit(&mut self, _: &Fingerprint, _: Option<u64>, _: Timestamp) -> Option<Self::Key> {
+    fn try_hit(&mut self, _: &Fingerprint, _: Option<u64>, _: Timestamp, _: &mut Hint) -> Option<Self::Key> {
         None
     }
 

@@ -28,7 +28,7 @@ where
     S: Sink,
 {
     pub(super) fn arrive(&mut self, arrival: Arrival, plain: Vec<u8>, now: Timestamp) {
-        let job = rig::job(&arrival, &self.placement, self.core.hosts());
+        let job = rig::job(&arrival, Some(&self.placement), self.core.hosts());
         let late = now.since(arrival.due) > LAG_MAX;
         // In a closed loop the clients are the limit.
         let full = self.concurrency.is_none() && self.running.len() >= self.in_flight_max;

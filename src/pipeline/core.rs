@@ -1,13 +1,14 @@
 //! `Core`: what the requests of a run share: caches, retry budgets, names, S3's limits per prefix.
 
-use super::directory::{Directory, Names};
+use super::directory::{Directory, Name, Names};
+use super::hit::{Lane, lanes};
 use super::job::Job;
 use super::need::{Need, is_service_side};
 use super::prefix::PrefixLimits;
 use super::step::KeyHandle;
-use crate::cache::{self, BucketKeyAssumptions, BucketKeyError, Cache, Fingerprint, Metrics, PrincipalScope};
+use crate::cache::{self, BucketKeyAssumptions, BucketKeyError, Cache, Metrics, PrincipalScope};
 use crate::kms::{RetryBudget, RetryPolicy};
-use crate::request::SseMode;
+use crate::request::{Operation, SseMode};
 use crate::units::{Seed, Stream, Timestamp};
 
 /// The settings of a run that the machines decide by.
@@ -58,6 +59,7 @@ pub struct Core<C: Cache> {
     pub(super) clients: Vec<Client>,
     pub(super) names: Names,
     pub(super) prefixes: Option<PrefixLimits>,
+    pub(super) lanes: [Lane; Operation::ALL.len()],
     /// Spreads back-off.
     pub(super) stream: Stream,
 }
@@ -90,6 +92,7 @@ impl<C: Cache> Core<C> {
             clients: (0..hosts).map(|_| client()).collect(),
             names,
             prefixes: None,
+            lanes: lanes(settings.mode),
             stream: seed.stream("backoff", thread),
         })
     }
@@ -148,9 +151,10 @@ impl<C: Cache> Core<C> {
         if self.settings.mode == SseMode::KmsCached { host } else { 0 }
     }
 
-    /// The side of the cache that meets a need, and what the key is filed under.
-    #[inline]
-    pub(super) fn slot(&mut self, ask: Ask, cache: u32) -> (&mut C, &Fingerprint) {
+    /// The side of the cache that meets a need, and the name that the key is filed under.
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "part of one way, taken for nearly every simulated request")]
+    pub(super) fn slot(&mut self, ask: Ask, cache: u32) -> (&mut C, &mut Name) {
         let Ask { need, principal, bucket, kms_key, object, handle } = ask;
         let cache = &mut self.caches[cache as usize];
         match (need, handle) {

@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use hashbrown::HashTable;
 
 use super::step::KeyHandle;
-use crate::cache::{BucketKeyAssumptions, BucketKeyError, Fingerprint, Partition, PrincipalScope, Requester};
+use crate::cache::{
+    BucketKeyAssumptions, BucketKeyError, Fingerprint, Hint, Partition, PrincipalScope, Requester,
+};
 use crate::envelope::{EncryptionContext, KeyArn};
 use crate::request::{Principal, SseMode};
 
@@ -31,9 +33,21 @@ pub(super) struct Names {
     bucket_key: BucketKeyAssumptions,
     /// Of each principal, the number of the first that counts as the same requester; and that requester.
     requesters: Vec<(u32, Requester)>,
-    fingerprints: Vec<(Filed, Fingerprint)>,
-    /// Where in `fingerprints` something is filed.
+    entries: Vec<Name>,
+    /// Where in `entries` something is filed.
     places: HashTable<u32>,
+    /// Of what shares a place here, where in `entries` the one stands that was asked for last: what has been found once is
+    /// found again without a search, as long as keys are numbered densely. A power of two; any value is right or is noticed.
+    recent: Vec<u32>,
+}
+
+/// A fingerprint, with what it was made from.
+#[derive(Debug)]
+pub(super) struct Name {
+    filed: Filed,
+    pub(super) fingerprint: Fingerprint,
+    /// Where a cache last found its key.
+    pub(super) hint: Hint,
 }
 
 /// What a fingerprint is made from, as numbers.
@@ -53,6 +67,16 @@ impl Filed {
         let people = u64::from(self.requester) << 32 | u64::from(self.bucket);
         let keys = u64::from(self.kms_key) << 1 | u64::from(self.decrypt);
         mixed(mixed(people ^ mixed(keys)) ^ self.key)
+    }
+
+    /// The place among `len` recent ones, a power of two: keys that follow each other do not meet.
+    #[inline]
+    #[expect(clippy::cast_possible_truncation, reason = "reduced to the length")]
+    fn recent(self, len: usize) -> usize {
+        let people = self.requester ^ self.bucket.rotate_left(16);
+        let keys = self.kms_key << 1 | u32::from(self.decrypt);
+        let apart = people.wrapping_mul(0x9E37_79B9) ^ keys.wrapping_mul(0x85EB_CA6B);
+        (self.key as usize ^ apart as usize) & len.wrapping_sub(1)
     }
 }
 
@@ -97,14 +121,15 @@ impl Names {
             mode,
             bucket_key,
             requesters,
-            fingerprints: Vec::new(),
+            entries: Vec::new(),
             places: HashTable::new(),
+            recent: Vec::new(),
         })
     }
 
     /// What the key for a write is filed under.
     #[inline]
-    pub(super) fn encrypt(&mut self, principal: u32, bucket: u32, kms_key: u32, object: u64) -> &Fingerprint {
+    pub(super) fn encrypt(&mut self, principal: u32, bucket: u32, kms_key: u32, object: u64) -> &mut Name {
         let shards = self.mode == SseMode::SseKmsBucketKey && self.bucket_key.shards > 1;
         let key = if shards { u64::from(self.bucket_key.shard(mixed(object))) } else { 0 };
         let requester = self.requesters[principal as usize].0;
@@ -119,26 +144,42 @@ impl Names {
         bucket: u32,
         kms_key: u32,
         handle: KeyHandle,
-    ) -> &Fingerprint {
+    ) -> &mut Name {
         let requester = self.requesters[principal as usize].0;
         self.filed(Filed { requester, bucket, kms_key, key: handle.0, decrypt: true })
     }
 
     #[inline]
-    fn filed(&mut self, filed: Filed) -> &Fingerprint {
+    fn filed(&mut self, filed: Filed) -> &mut Name {
+        let recent = filed.recent(self.recent.len());
+        let at = match self.recent.get(recent) {
+            Some(&at) if self.entries[at as usize].filed == filed => at,
+            _ => self.find(filed),
+        };
+        &mut self.entries[at as usize]
+    }
+
+    #[inline(never)]
+    fn find(&mut self, filed: Filed) -> u32 {
         let place = filed.place();
-        let found = self.places.find(place, |&at| self.fingerprints[at as usize].0 == filed).copied();
+        let found = self.places.find(place, |&at| self.entries[at as usize].filed == filed).copied();
         let at = found.unwrap_or_else(|| self.file(filed, place));
-        &self.fingerprints[at as usize].1
+        let recent = filed.recent(self.recent.len());
+        self.recent[recent] = at;
+        at
     }
 
     #[cold]
     fn file(&mut self, filed: Filed, place: u64) -> u32 {
         let fingerprint = self.fingerprint(filed);
-        let at = u32::try_from(self.fingerprints.len()).expect("fewer than 2³² fingerprints");
-        self.fingerprints.push((filed, fingerprint));
-        let Self { places, fingerprints, .. } = self;
-        places.insert_unique(place, at, |&at| fingerprints[at as usize].0.place());
+        let at = u32::try_from(self.entries.len()).expect("fewer than 2³² fingerprints");
+        self.entries.push(Name { filed, fingerprint, hint: Hint::default() });
+        let Self { places, entries, .. } = self;
+        places.insert_unique(place, at, |&at| entries[at as usize].filed.place());
+        if self.recent.len() < self.entries.len() {
+            // All zeros, which names the first; each finds its place again when it is asked for.
+            self.recent = vec![0; self.entries.len().next_power_of_two()];
+        }
         at
     }
 

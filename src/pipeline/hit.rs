@@ -2,11 +2,11 @@
 
 use super::core::{Ask, Core};
 use super::job::Job;
-use super::need::{continues, is_cached, needs, reads};
+use super::need::{Need, continues, is_cached, needs, reads};
 use super::step::Standing;
 use crate::cache::Cache;
 use crate::kms::Attempts;
-use crate::request::{KeySource, Outcome};
+use crate::request::{KeySource, Operation, Outcome, SseMode};
 
 /// What a request has met at once; what is left of it touches nothing that requests share.
 ///
@@ -18,15 +18,40 @@ pub struct Hit<Key> {
     pub key: Option<Key>,
 }
 
+/// What becomes of an operation that asks for its keys at once.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Lane {
+    /// The machine takes it.
+    Machine,
+    /// It needs no key.
+    Keyless,
+    /// It has what it needs when this is met.
+    One(Need),
+}
+
+/// The lane of each operation in `mode`, by its number.
+pub(super) fn lanes(mode: SseMode) -> [Lane; Operation::ALL.len()] {
+    let mut lanes = [Lane::Machine; Operation::ALL.len()];
+    for operation in Operation::ALL.into_iter().filter(|operation| !continues(*operation)) {
+        lanes[operation as usize] = match needs(operation, mode) {
+            [] => Lane::Keyless,
+            &[need] if is_cached(mode) => Lane::One(need),
+            _ => Lane::Machine,
+        };
+    }
+    lanes
+}
+
 impl<C: Cache> Core<C> {
     /// Begins and meets all needs of a request at its due time, as [`Request`](super::Request) would, where that takes one
     /// usable key at most. `None`, with nothing counted, for everything else: the machine then takes it from the beginning.
     ///
     /// What it declines: a key that is not there, is spent, or is due for a refresh; two needs, since the second may be
     /// missing when the first has been counted; uploads, which go on; objects that are missing; S3's limits per prefix.
-    #[inline]
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "part of one way, taken for nearly every simulated request")]
     pub fn try_hit(&mut self, job: &Job, standing: Standing) -> Option<Hit<C::Key>> {
-        if self.prefixes.is_some() || continues(job.operation) {
+        if self.prefixes.is_some() {
             return None;
         }
         let handle = match standing {
@@ -34,14 +59,14 @@ impl<C: Cache> Core<C> {
             Standing::Missing if reads(job.operation) => return None,
             Standing::Missing => None,
         };
-        let mode = self.settings.mode;
-        let key = match needs(job.operation, mode) {
-            [] => None,
-            &[need] if is_cached(mode) => {
-                let (cache, fingerprint) = self.slot(Ask::new(job, need, handle), self.cache_of(job.host));
-                Some(cache.try_hit(fingerprint, Some(need.bytes_of(job)), job.due)?)
+        let key = match self.lanes[job.operation as usize] {
+            Lane::Machine => return None,
+            Lane::Keyless => None,
+            Lane::One(need) => {
+                let (cache, name) = self.slot(Ask::new(job, need, handle), self.cache_of(job.host));
+                let bytes = Some(need.bytes_of(job));
+                Some(cache.try_hit(&name.fingerprint, bytes, job.due, &mut name.hint)?)
             }
-            _ => return None,
         };
         self.clients[job.host as usize].s3.succeeded(&Attempts::default());
         Some(Hit { key })

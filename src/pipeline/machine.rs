@@ -1,6 +1,7 @@
 //! `Request`: from the due time to the row of its report, by way of the cache, KMS, the body and S3.
 
 use super::core::{Ask, Core, Settings};
+use super::directory::Name;
 use super::fetch::{Fetch, class};
 use super::job::Job;
 use super::need::{Need, continues, is_cached, is_service_side, needs, phases, reads, spend};
@@ -129,7 +130,7 @@ impl<Key: Clone + Keyed> Request<Key> {
     pub fn is_flying<C: Cache<Key = Key>>(&self, core: &mut Core<C>, parking: Parking) -> bool {
         let mode = core.settings.mode;
         let Some(&need) = needs(self.operation, mode).get(usize::from(self.met)) else { return false };
-        let (cache, fingerprint) = core.slot(self.ask(need, mode), parking.cache);
+        let (cache, Name { fingerprint, .. }) = core.slot(self.ask(need, mode), parking.cache);
         cache.is_flying(fingerprint, parking.flight)
     }
 
@@ -228,7 +229,7 @@ impl<Key: Clone + Keyed> Request<Key> {
         let cache_number = core.cache_of(self.job.host);
         while let Some(&need) = needs(self.operation, mode).get(usize::from(self.met)) {
             let bytes = Some(need.bytes_of(&self.job));
-            let (cache, fingerprint) = core.slot(self.ask(need, mode), cache_number);
+            let (cache, Name { fingerprint, .. }) = core.slot(self.ask(need, mode), cache_number);
             let lookup = if resumed {
                 cache.resume(fingerprint, bytes, now)
             } else {

@@ -27,9 +27,10 @@ pub fn directory(scenario: &Scenario, naming: &Naming) -> Result<Directory, RigE
     })
 }
 
-/// The job of `arrival`. Arrivals go round the `hosts`.
+/// The job of `arrival`. Arrivals go round the `hosts`. Its prefix is that of `placement`; where no limit per prefix holds,
+/// nobody asks for it, and it may be left out.
 #[inline]
-pub fn job(arrival: &Arrival, placement: &Placement, hosts: u32) -> Job {
+pub fn job(arrival: &Arrival, placement: Option<&Placement>, hosts: u32) -> Job {
     let host = if hosts <= 1 { 0 } else { u32::try_from(arrival.index % u64::from(hosts)).unwrap_or(0) };
     let (body, parts) = match (arrival.operation, arrival.shape) {
         (_, Shape::Parts { count, bytes }) => (0, (count, bytes)),
@@ -46,7 +47,7 @@ pub fn job(arrival: &Arrival, placement: &Placement, hosts: u32) -> Job {
         parts,
         host,
         bucket: arrival.bucket,
-        prefix: placement.prefix(arrival.object),
+        prefix: placement.map_or(0, |placement| placement.prefix(arrival.object)),
         kms_key: arrival.kms_key,
         principal: arrival.principal,
     }

@@ -48,6 +48,11 @@ impl Stalls {
         Self(stalls.map(|fault| window(start + fault.at, fault.length)).collect())
     }
 
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// What an access that begins at `now` waits until the store answers again.
     #[inline]
     pub fn wait(&self, now: Timestamp) -> Span {
@@ -105,6 +110,11 @@ impl S3Times {
             S3ServiceTime::Express => Some(fit([1_000, 2_500], 0.57, [1_000, 6_500], 0.24, 10_000)),
         };
         Self { model, seed: first_word(scenario.seed().stream("s3-service-time", 0)) }
+    }
+
+    /// Whether S3 takes no time.
+    pub fn is_zero(&self) -> bool {
+        self.model.is_none()
     }
 
     /// The time of the `attempt`-th S3 request that arrival `index` makes, with a body of `bytes`: a function of these and

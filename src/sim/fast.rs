@@ -2,8 +2,27 @@
 
 use super::run::{Event, Simulation};
 use crate::cache::Cache;
-use crate::pipeline::{Job, KeyHandle, phases, spend};
+use crate::pipeline::{Hit, Job, KeyHandle, Phase, phases, spend};
 use crate::report::Sink;
+use crate::request::{Operation, Outcome};
+use crate::units::Span;
+
+/// The phases of a request, walked: what they leave in its row, and when.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Walk {
+    crypto: Span,
+    store: Span,
+    s3: Span,
+    bytes: u64,
+    /// From the due time to the end.
+    took: Span,
+    /// The phase that changes the object, and when it is done.
+    changed: Option<(Phase, Span)>,
+}
+
+/// The last walk of each operation, with the body that it was for.
+#[derive(Debug, Default)]
+pub(super) struct Walks([Option<(u64, Walk)>; Operation::ALL.len()]);
 
 impl<C, S> Simulation<'_, C, S>
 where
@@ -14,22 +33,50 @@ where
     ///
     /// The row and what the request leaves behind are those of the machine (`tests/sim_fast.rs`): keys and limits are decided
     /// by the same core, phases take the same times, and effects on objects enter the queue in the same order.
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "part of one way, taken for nearly every simulated request")]
     pub(super) fn hit(&mut self, job: &Job, index: u64) -> bool {
         let standing = self.standing(job);
         let Some(hit) = self.core.try_hit(job, standing) else { return false };
-        let (mut row, mut now, mut serves) = (hit.row(job), job.due, 0);
+        let walk = if self.is_steady { self.steady_walk(&hit, job) } else { self.walk(&hit, job, index) };
+        if let Some((phase, after)) = walk.changed
+            && let Some(effect) = self.effect(phase, job.operation, hit.key, job.object)
+        {
+            self.queue.push_effect(job.due + after, index, Event::Changed(effect));
+        }
+        let finished = job.due + walk.took;
+        self.ahead.push(finished);
+        self.ended = self.ended.max(finished);
+        let Walk { crypto, store, s3, bytes, .. } = walk;
+        self.sink.outcome(&Outcome { finished, crypto, store, s3, bytes, ..hit.row(job) });
+        true
+    }
+
+    /// The walk where phases take the same time whenever they begin and whoever's they are: remembered.
+    #[inline]
+    fn steady_walk(&mut self, hit: &Hit<KeyHandle>, job: &Job) -> Walk {
+        match &self.walks.0[job.operation as usize] {
+            Some((body, walk)) if *body == job.body => *walk,
+            _ => {
+                let walk = self.walk(hit, job, 0);
+                self.walks.0[job.operation as usize] = Some((job.body, walk));
+                walk
+            }
+        }
+    }
+
+    /// Walks the phases of arrival `index` from its due time on.
+    fn walk(&self, hit: &Hit<KeyHandle>, job: &Job, index: u64) -> Walk {
+        let (mut spent, mut now, mut serves, mut changed) = (hit.row(job), job.due, 0, None);
         for &phase in phases(job.operation) {
             let took = self.time(phase, job.operation, job.body, index, &mut serves, now);
             now = now + took;
-            if let Some(effect) = self.effect(phase, job.operation, hit.key, job.object) {
-                self.queue.push_effect(now, index, Event::Changed(effect));
+            if self.effect(phase, job.operation, hit.key, job.object).is_some() {
+                changed = Some((phase, now.since(job.due)));
             }
-            spend(&mut row, job.operation, phase, job.body, took);
+            spend(&mut spent, job.operation, phase, job.body, took);
         }
-        self.ahead.push(now);
-        self.ended = self.ended.max(now);
-        row.finished = now;
-        self.sink.outcome(&row);
-        true
+        let Outcome { crypto, store, s3, bytes, .. } = spent;
+        Walk { crypto, store, s3, bytes, took: now.since(job.due), changed }
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
+use super::fast::Walks;
 use super::object::{FIRST_NEW_HANDLE, OBJECTS_MAX, Objects};
 use super::option::{Options, Run};
 use crate::cache::{self, Cache, Failure, Local, Off};
@@ -81,6 +82,9 @@ pub fn run_arrivals(
     }
 }
 
+/// So many requests may be under way before the simulator looks which of them have ended.
+const ROOM_MIN: usize = 1_024;
+
 fn simulation<'s, C, S>(
     source: &Source,
     mode: SseMode,
@@ -111,6 +115,7 @@ where
     if scenario.s3.prefix_limits {
         core = core.with_prefix_limits();
     }
+    let (s3, stalls) = (S3Times::new(scenario), Stalls::new(scenario));
     Ok(Simulation {
         objects: Objects::new(source, mode, settings.bucket_key.lifetime),
         core,
@@ -123,14 +128,17 @@ where
         // A client learns of an end when it comes.
         options: Options { run_ahead: options.run_ahead && options.concurrency.is_none(), ..*options },
         idle: options.concurrency.unwrap_or(0),
-        s3: S3Times::new(scenario),
-        stalls: Stalls::new(scenario),
+        walks: Walks::default(),
+        is_steady: s3.is_zero() && stalls.is_empty(),
+        s3,
+        stalls,
         queue: EventQueue::new(),
         running: Slab::new(),
         fetches: Slab::new(),
         parked: BTreeMap::new(),
         deadlines: VecDeque::new(),
         ahead: Vec::new(),
+        roomy: 0,
         actions: Vec::new(),
         fetch_actions: Vec::new(),
         ended: Timestamp::ZERO,
@@ -189,6 +197,9 @@ pub(super) struct Simulation<'s, C: Cache, S> {
     idle: u32,
     s3: S3Times,
     stalls: Stalls,
+    /// Whether phases take the same time whenever they begin and whoever's they are.
+    pub(super) is_steady: bool,
+    pub(super) walks: Walks,
     pub(super) queue: EventQueue<Event>,
     running: Slab<Running>,
     fetches: Slab<Fetch>,
@@ -198,6 +209,8 @@ pub(super) struct Simulation<'s, C: Cache, S> {
     deadlines: VecDeque<(Timestamp, Place, Parking)>,
     /// When requests end that have run ahead; some may have ended already.
     pub(super) ahead: Vec<Timestamp>,
+    /// With fewer than so many in `running` and `ahead` there is room; with more, `ahead` is looked through.
+    roomy: usize,
     actions: Vec<Action<KeyHandle>>,
     fetch_actions: Vec<FetchAction<KeyHandle>>,
     pub(super) ended: Timestamp,
@@ -211,7 +224,7 @@ where
     S: Sink,
 {
     fn run(mut self, scenario: &Scenario, arrivals: impl Iterator<Item = Arrival>) -> Run {
-        let placement = Placement::new(scenario);
+        let placement = scenario.s3.prefix_limits.then(|| Placement::new(scenario));
         let measured_from = Timestamp::ZERO + scenario.warm_up;
         let mut last_due = measured_from;
         if scenario.fleet.start == FleetStart::Cold {
@@ -226,16 +239,22 @@ where
         }
         match self.options.concurrency {
             None => {
-                for arrival in arrivals {
+                let mut arrivals = arrivals;
+                let mut next = arrivals.next();
+                while let Some(arrival) = next {
+                    next = arrivals.next();
+                    if let Some(next) = &next {
+                        self.objects.fetch_ahead(next.object);
+                    }
                     while self.next_event().is_some_and(|at| at <= arrival.due) {
                         self.turn(true);
                     }
                     last_due = arrival.due;
                     self.requests += 1;
-                    self.arrive(&arrival, &placement);
+                    self.arrive(&arrival, placement.as_ref());
                 }
             }
-            Some(_) => last_due = self.closed_loop(scenario, arrivals, end, &placement),
+            Some(_) => last_due = self.closed_loop(scenario, arrivals, end, placement.as_ref()),
         }
         while self.next_event().is_some() {
             self.turn(false);
@@ -258,7 +277,7 @@ where
         scenario: &Scenario,
         mut arrivals: impl Iterator<Item = Arrival>,
         end: Option<Timestamp>,
-        placement: &Placement,
+        placement: Option<&Placement>,
     ) -> Timestamp {
         let mut left = match scenario.stop {
             Stop::Operations(count) => count,
@@ -284,30 +303,50 @@ where
         }
     }
 
-    fn arrive(&mut self, arrival: &Arrival, placement: &Placement) {
-        let job = rig::job(arrival, placement, self.core.hosts());
-        let now = arrival.due;
-        if self.is_full(now) {
-            return self.sink.outcome(&job.dropped(now));
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "part of one way, taken for nearly every simulated request")]
+    fn arrive(&mut self, arrival: &Arrival, placement: Option<&Placement>) {
+        if self.is_full(arrival.due) {
+            return self.turn_away(arrival, placement);
         }
+        let job = rig::job(arrival, placement, self.core.hosts());
         if self.options.run_ahead && self.hit(&job, arrival.index) {
             return;
         }
-        let running = Running { request: Request::new(job), index: arrival.index, serves: 0 };
-        self.go(running, now);
+        self.start(arrival, placement);
+    }
+
+    #[cold]
+    fn turn_away(&mut self, arrival: &Arrival, placement: Option<&Placement>) {
+        let job = rig::job(arrival, placement, self.core.hosts());
+        self.sink.outcome(&job.dropped(arrival.due));
+    }
+
+    /// Begins what takes a machine. Makes its job anew, so that a hit's never has to stand in memory.
+    #[inline(never)]
+    fn start(&mut self, arrival: &Arrival, placement: Option<&Placement>) {
+        let job = rig::job(arrival, placement, self.core.hosts());
+        self.go(Running { request: Request::new(job), index: arrival.index, serves: 0 }, arrival.due);
     }
 
     /// Whether no request may start at `now`.
+    #[inline]
     fn is_full(&mut self, now: Timestamp) -> bool {
-        // In a closed loop the clients are the limit.
-        let most = self.options.concurrency.map_or(self.options.in_flight_max, |_| usize::MAX);
-        if self.running.len() + self.ahead.len() < most {
-            return false;
-        }
-        self.ahead.retain(|finished| *finished > now);
-        self.running.len() + self.ahead.len() >= most
+        self.running.len() + self.ahead.len() >= self.roomy && self.look_for_room(now)
     }
 
+    #[inline(never)]
+    fn look_for_room(&mut self, now: Timestamp) -> bool {
+        // In a closed loop the clients are the limit.
+        let most = self.options.concurrency.map_or(self.options.in_flight_max, |_| usize::MAX);
+        self.ahead.retain(|finished| *finished > now);
+        let busy = self.running.len() + self.ahead.len();
+        // Looks again when twice as many may be under way: often enough to keep the list short, which is in memory.
+        self.roomy = busy.saturating_mul(2).max(ROOM_MIN).min(most);
+        busy >= most
+    }
+
+    #[inline]
     fn next_event(&self) -> Option<Timestamp> {
         let deadline = self.deadlines.front().map(|(at, ..)| *at);
         match (self.queue.next_at(), deadline) {
