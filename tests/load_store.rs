@@ -283,7 +283,7 @@ fn a_trace_and_a_search_keep_their_objects_in_the_directory_and_say_so() {
     let of_mode = folder.path().join("store/sse-kms/bucket-0000");
     let mut files: Vec<_> = std::fs::read_dir(of_mode).unwrap().map(|f| f.unwrap().file_name()).collect();
     files.sort();
-    assert_eq!(files, ["o000000000000.v0", "o000000000001.v0"], "by number");
+    assert_eq!(files, ["o000000000000.v1", "o000000000001.v0"], "by number");
 
     let search = ["--find-max", "failed<50%", "--modes", "sse-c", "--duration", "100ms", "--rate", "20"];
     let output = load(folder.path(), &[&store[..], &search].concat());
