@@ -96,7 +96,8 @@ pub(crate) struct Layers {
 pub(crate) struct Derived {
     pub(crate) layers: Layers,
     pub(crate) commitment: [u8; COMMITMENT_BYTES],
-    slot_key: Zeroizing<[u8; KEY_BYTES]>,
+    /// On the heap: what moves on the stack leaves copies behind that nobody wipes.
+    slot_key: Box<Zeroizing<[u8; KEY_BYTES]>>,
 }
 
 impl Derived {
@@ -140,8 +141,11 @@ impl Derived {
 
     fn from_parts(layers: Layers, header: &[u8]) -> Self {
         let (slot_key, commitment) = header.split_at(KEY_BYTES);
-        let mut derived =
-            Self { layers, commitment: [0; COMMITMENT_BYTES], slot_key: Zeroizing::new([0; KEY_BYTES]) };
+        let mut derived = Self {
+            layers,
+            commitment: [0; COMMITMENT_BYTES],
+            slot_key: Box::new(Zeroizing::new([0; KEY_BYTES])),
+        };
         derived.slot_key.copy_from_slice(slot_key);
         derived.commitment.copy_from_slice(commitment);
         derived
