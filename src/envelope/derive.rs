@@ -92,12 +92,37 @@ pub(crate) struct Layers {
     pub(crate) outer: Option<Aead>,
 }
 
-/// Everything derived for one envelope.
+/// The key of the tag over core and slot. It is filled in where it stands and never moves: what moves on the stack leaves a
+/// copy behind that nobody wipes.
+pub(crate) struct SlotKey(Zeroizing<[u8; KEY_BYTES]>);
+
+impl SlotKey {
+    /// Room for the key, until [`Derived::new`] fills it in.
+    pub(crate) fn room() -> Self {
+        Self(Zeroizing::new([0; KEY_BYTES]))
+    }
+
+    /// `HMAC-SHA-256[slot key](core ‖ slot)`.
+    pub(crate) fn tag(&self, core: &[u8; CORE_BYTES], slot: &[u8]) -> [u8; SLOT_TAG_BYTES] {
+        self.mac(core, slot).finalize().into_bytes().into()
+    }
+
+    pub(crate) fn authenticates(&self, core: &[u8; CORE_BYTES], slot: &[u8], tag: &[u8]) -> bool {
+        self.mac(core, slot).verify_slice(tag).is_ok()
+    }
+
+    fn mac(&self, core: &[u8; CORE_BYTES], slot: &[u8]) -> Hmac<Sha256> {
+        let mut mac = Hmac::<Sha256>::new_from_slice(&self.0[..]).expect("HMAC takes any key length");
+        mac.update(core);
+        mac.update(slot);
+        mac
+    }
+}
+
+/// What is derived for one envelope and lasts as long as its body is worked on.
 pub(crate) struct Derived {
     pub(crate) layers: Layers,
     pub(crate) commitment: [u8; COMMITMENT_BYTES],
-    /// On the heap: what moves on the stack leaves copies behind that nobody wipes.
-    slot_key: Box<Zeroizing<[u8; KEY_BYTES]>>,
 }
 
 impl Derived {
@@ -107,16 +132,17 @@ impl Derived {
         encoded: &[u8; CORE_BYTES],
         identity: &Identity,
         backend: Backend,
+        slot_key: &mut SlotKey,
     ) -> Self {
         let mut hash = Sha256::new();
         hash.update(encoded);
         hash.update(identity.as_bytes());
         let bound: [u8; 32] = hash.finalize().into();
-        let single = |key: &[u8; KEY_BYTES], label| {
+        let mut single = |key: &[u8; KEY_BYTES], label| {
             let mut okm = Zeroizing::new([0; 96]);
             expand(&core.salt, key, label, &bound, &mut okm[..]);
             let (object_key, header) = okm.split_first_chunk::<KEY_BYTES>().expect("96 bytes");
-            Self::from_parts(Layers { inner: Aead::new(backend, object_key), outer: None }, header)
+            Self::from_parts(Layers { inner: Aead::new(backend, object_key), outer: None }, header, slot_key)
         };
         match keys {
             Keys::One(key) => single(key.bytes(), LABEL_SINGLE),
@@ -134,41 +160,19 @@ impl Derived {
                 expand(&core.salt, &both[..], LABEL_HEADER, &bound, &mut header[..]);
                 let layers =
                     Layers { inner: layer(inner, LABEL_INNER), outer: Some(layer(outer, LABEL_OUTER)) };
-                Self::from_parts(layers, &header[..])
+                Self::from_parts(layers, &header[..], slot_key)
             }
         }
     }
 
-    fn from_parts(layers: Layers, header: &[u8]) -> Self {
-        let (slot_key, commitment) = header.split_at(KEY_BYTES);
-        let mut derived = Self {
-            layers,
-            commitment: [0; COMMITMENT_BYTES],
-            slot_key: Box::new(Zeroizing::new([0; KEY_BYTES])),
-        };
-        derived.slot_key.copy_from_slice(slot_key);
-        derived.commitment.copy_from_slice(commitment);
-        derived
+    fn from_parts(layers: Layers, header: &[u8], slot_key: &mut SlotKey) -> Self {
+        let (key, commitment) = header.split_at(KEY_BYTES);
+        slot_key.0.copy_from_slice(key);
+        Self { layers, commitment: commitment.try_into().expect("the rest is the commitment") }
     }
 
     pub(crate) fn commits_to(&self, commitment: &[u8; COMMITMENT_BYTES]) -> bool {
         self.commitment.ct_eq(commitment).into()
-    }
-
-    /// `HMAC-SHA-256[slot key](core ‖ slot)`.
-    pub(crate) fn slot_tag(&self, core: &[u8; CORE_BYTES], slot: &[u8]) -> [u8; SLOT_TAG_BYTES] {
-        self.slot_mac(core, slot).finalize().into_bytes().into()
-    }
-
-    pub(crate) fn slot_is_authentic(&self, core: &[u8; CORE_BYTES], slot: &[u8], tag: &[u8]) -> bool {
-        self.slot_mac(core, slot).verify_slice(tag).is_ok()
-    }
-
-    fn slot_mac(&self, core: &[u8; CORE_BYTES], slot: &[u8]) -> Hmac<Sha256> {
-        let mut mac = Hmac::<Sha256>::new_from_slice(&self.slot_key[..]).expect("HMAC takes any key length");
-        mac.update(core);
-        mac.update(slot);
-        mac
     }
 }
 

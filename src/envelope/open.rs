@@ -6,7 +6,7 @@ use std::io::{self, Read};
 
 use super::aead::Backend;
 use super::core::{CORE_BYTES, Core, FrameSize, Layout, MAGIC, Part, SALT_BYTES, Suite};
-use super::derive::{COMMITMENT_BYTES, Derived, Keys, SLOT_TAG_BYTES};
+use super::derive::{COMMITMENT_BYTES, Derived, Keys, SLOT_TAG_BYTES, SlotKey};
 use super::error::{Expected, OpenError, RewrapError};
 use super::frame::{self, BadFrame, Run, Threads};
 use super::identity::Identity;
@@ -102,15 +102,26 @@ impl Header {
         identity: &Identity,
         backend: Backend,
     ) -> Result<Unlocked, OpenError> {
+        self.unlock_both(&keys, identity, backend, &mut SlotKey::room())
+    }
+
+    /// As [`Self::unlock`], with the key of the slot's tag.
+    fn unlock_both(
+        &self,
+        keys: &Keys<'_>,
+        identity: &Identity,
+        backend: Backend,
+        slot_key: &mut SlotKey,
+    ) -> Result<Unlocked, OpenError> {
         keys.check_open(&self.slot)?;
         let (core, rest) = self.bytes.split_first_chunk::<CORE_BYTES>().expect("a parsed header has a core");
         let (commitment, rest) = rest.split_first_chunk::<COMMITMENT_BYTES>().expect("and a commitment");
         let (slot, tag) = rest.split_at(rest.len() - SLOT_TAG_BYTES);
-        let derived = Derived::new(&keys, &self.core, core, identity, backend);
+        let derived = Derived::new(keys, &self.core, core, identity, backend, slot_key);
         if !derived.commits_to(commitment) {
             return Err(OpenError::WrongKeyOrHeader);
         }
-        if !derived.slot_is_authentic(core, slot, tag) {
+        if !slot_key.authenticates(core, slot, tag) {
             return Err(OpenError::SlotChanged);
         }
         Ok(Unlocked { core: self.core, header_bytes: self.bytes.len(), derived })
@@ -257,7 +268,8 @@ impl fmt::Debug for Unlocked {
 /// [`OpenError`]; no plaintext is given then.
 pub fn open(keys: Keys<'_>, identity: &Identity, envelope: &[u8]) -> Result<Vec<u8>, OpenError> {
     let header = Header::parse(envelope)?;
-    let unlocked = header.unlock(keys, identity, Backend::default())?;
+    let mut slot_key = SlotKey::room();
+    let unlocked = header.unlock_both(&keys, identity, Backend::default(), &mut slot_key)?;
     unlocked.open(&envelope[header.as_bytes().len()..], Threads::default())
 }
 
@@ -397,8 +409,9 @@ pub fn rewrap(
     if slot.suite() != header.core.suite {
         return refuse("one has two layers and the other one, which are sealed into the body");
     }
-    let unlocked = header.unlock(keys, identity, Backend::default())?;
+    let mut slot_key = SlotKey::room();
+    let unlocked = header.unlock_both(&keys, identity, Backend::default(), &mut slot_key)?;
     let mut out = vec![0; header_bytes(slot)];
-    write_header(&unlocked.derived, &header.core.encode(), slot, &mut out);
+    write_header(&unlocked.derived, &slot_key, &header.core.encode(), slot, &mut out);
     Ok(out)
 }

@@ -6,7 +6,7 @@ use zeroize::Zeroizing;
 
 use super::aead::Backend;
 use super::core::{CORE_BYTES, Core, FrameSize, Layout, PLAINTEXT_BYTES_MAX, Part};
-use super::derive::{COMMITMENT_BYTES, Derived, Keys, SLOT_TAG_BYTES};
+use super::derive::{COMMITMENT_BYTES, Derived, Keys, SLOT_TAG_BYTES, SlotKey};
 use super::error::SealError;
 use super::frame::{self, Run, Threads};
 use super::identity::Identity;
@@ -52,6 +52,7 @@ fn begin(
     identity: &Identity,
     length: Option<u64>,
     options: Options,
+    slot_key: &mut SlotKey,
 ) -> Result<Begun, SealError> {
     keys.check_seal(slot)?;
     if let Some(bytes) = length
@@ -61,19 +62,25 @@ fn begin(
     }
     let core = Core::new(keys.suite(), options.frame_size, options.part, length)?;
     let encoded = core.encode();
-    let derived = Derived::new(keys, &core, &encoded, identity, options.backend);
+    let derived = Derived::new(keys, &core, &encoded, identity, options.backend, slot_key);
     Ok(Begun { derived, core: encoded, layout: core.layout() })
 }
 
 /// Writes `core ‖ commitment ‖ slot ‖ slot tag` to `out`, which is exactly as long.
-pub(crate) fn write_header(derived: &Derived, core: &[u8; CORE_BYTES], slot: &Slot, out: &mut [u8]) {
+pub(crate) fn write_header(
+    derived: &Derived,
+    slot_key: &SlotKey,
+    core: &[u8; CORE_BYTES],
+    slot: &Slot,
+    out: &mut [u8],
+) {
     let (head, rest) = out.split_at_mut(CORE_BYTES);
     head.copy_from_slice(core);
     let (commitment, rest) = rest.split_at_mut(COMMITMENT_BYTES);
     commitment.copy_from_slice(&derived.commitment);
     let (encoded, tag) = rest.split_at_mut(slot.encoded_len());
     slot.encode(encoded);
-    tag.copy_from_slice(&derived.slot_tag(core, encoded));
+    tag.copy_from_slice(&slot_key.tag(core, encoded));
 }
 
 /// The envelope of `plaintext`: header and frames.
@@ -107,12 +114,13 @@ pub fn seal_into(
     options: Options,
     out: &mut Vec<u8>,
 ) -> Result<(), SealError> {
-    let begun =
-        begin(&keys, slot, identity, Some(plaintext.len() as u64), options).inspect_err(|_| out.clear())?;
+    let mut slot_key = SlotKey::room();
+    let begun = begin(&keys, slot, identity, Some(plaintext.len() as u64), options, &mut slot_key)
+        .inspect_err(|_| out.clear())?;
     let header = header_bytes(slot);
     out.resize(header + body_bytes(begun.layout, plaintext.len()), 0);
     let (head, body) = out.split_at_mut(header);
-    write_header(&begun.derived, &begun.core, slot, head);
+    write_header(&begun.derived, &slot_key, &begun.core, slot, head);
     let run = Run { layout: begun.layout, first: 0, ends: true };
     frame::seal(&begun.derived.layers, run, plaintext, body, options.threads);
     Ok(())
@@ -150,9 +158,10 @@ impl Sealer {
         length: Option<u64>,
         options: Options,
     ) -> Result<Self, SealError> {
-        let begun = begin(&keys, slot, identity, length, options)?;
+        let mut slot_key = SlotKey::room();
+        let begun = begin(&keys, slot, identity, length, options, &mut slot_key)?;
         let mut header = vec![0; header_bytes(slot)];
-        write_header(&begun.derived, &begun.core, slot, &mut header);
+        write_header(&begun.derived, &slot_key, &begun.core, slot, &mut header);
         let pending = Zeroizing::new(Vec::with_capacity(begun.layout.frame.bytes()));
         Ok(Self { begun, header, threads: options.threads, announced: length, given: 0, sealed: 0, pending })
     }
