@@ -147,7 +147,7 @@ fn one_mebibyte(board: &mut Board) {
         },
         &mut |n| time(n, || bare.open(&buffer, &tags, &mut out)),
     );
-    assert_eq!(out, plain);
+    assert!(!board.wants("open_1MiB") || out == plain, "the peer opens what it sealed");
 }
 
 fn two_cores(board: &mut Board) {
