@@ -15,7 +15,7 @@ use crate::request::SseMode;
 
 /// Characters of a name from a log.
 const NAME: usize = 80;
-/// Members of each attribution, popular objects, and operations that are shown.
+/// Members of each attribution and popular objects that are shown.
 const MEMBERS: usize = 8;
 
 /// A page of a profile. Every name is shown harmlessly; what the profile lacks is left out.
@@ -117,7 +117,7 @@ impl ProfilePage<'_> {
             p class="eyebrow" { b { "Workload profile" } @for (format, files) in members(self.at("/formats")) { " · " (files) " × " (name(format, NAME)) } }
             h1 { (headline) }
             @if self.whole("/requests") > 0 {
-                p class="lede" { "If every object were under SSE-KMS without a Bucket Key. From " (instant("/from")) " to " (instant("/until")) "." }
+                p class="lede" { "If every object were under SSE-KMS without a Bucket Key. From " span class="chip" { (instant("/from")) } " to " span class="chip" { (instant("/until")) } "." }
             }
             div class="tiles" {
                 (tile("m0", "Requests", self.count("/requests"), html! { (self.count("/failed")) " failed" }))
@@ -204,7 +204,7 @@ impl ProfilePage<'_> {
                 h2 { "KMS calls by S3: seen and predicted" }
                 p { "Predicted from the S3 requests alone, by the mode of each object as far as it is known." }
                 div class="card scroll" tabindex="0" { table {
-                    thead { tr { th scope="col" { "Call" } th scope="col" { "seen" } th scope="col" { "low" } th scope="col" { "likely" } th scope="col" { "high" } } }
+                    thead { tr { th scope="col" class="name" { "Call" } th scope="col" { "seen" } th scope="col" { "low" } th scope="col" { "likely" } th scope="col" { "high" } } }
                     tbody { @for (title, part) in rows {
                         tr {
                             th scope="row" { (title) }
@@ -214,14 +214,14 @@ impl ProfilePage<'_> {
                     } }
                 } }
                 div class="card scroll" tabindex="0" { table {
-                    thead { tr { th scope="col" { "How the mode was known" } th scope="col" { "data keys needed" } } }
+                    thead { tr { th scope="col" class="name" { "How the mode was known" } th scope="col" { "data keys needed" } } }
                     tbody { @for (basis, _) in members(self.at("/kms_calls/predicted/basis")) {
                         tr { th scope="row" { (name(basis, NAME)) } td { (self.count(&format!("/kms_calls/predicted/basis/{}", escaped(basis)))) } }
                     } }
                 } }
                 @if seen {
                     div class="card scroll" tabindex="0" { table {
-                        thead { tr { th scope="col" { "Difference" } th scope="col" class="name" { "Cause" } th scope="col" { "calls" } } }
+                        thead { tr { th scope="col" class="name" { "Difference" } th scope="col" class="name" { "Cause" } th scope="col" { "calls" } } }
                         tbody {
                             tr { th scope="row" { "none" } td class="name" { "seen as predicted" } td { (self.count("/kms_calls/differences/agreed")) } }
                             @for (title, place) in causes {
@@ -245,7 +245,7 @@ impl ProfilePage<'_> {
             section id="operations" {
                 h2 { "Requests by operation" }
                 div class="card scroll" tabindex="0" { table {
-                    thead { tr { th scope="col" { "Operation" } th scope="col" { "requests" } th scope="col" { "failed" } th scope="col" { "sent" } th scope="col" { "received" } } }
+                    thead { tr { th scope="col" class="name" { "Operation" } th scope="col" { "requests" } th scope="col" { "failed" } th scope="col" { "sent" } th scope="col" { "received" } } }
                     tbody { @for (operation, _) in &all {
                         @let place = format!("/operations/{}", escaped(operation));
                         tr {
@@ -273,7 +273,7 @@ impl ProfilePage<'_> {
                     p { "The largest " (MEMBERS) " of each kind. Sessions count for their role." }
                     @for (title, kind) in kinds {
                         @if shown_of(kind) > 0 { div class="card scroll" tabindex="0" { table {
-                            thead { tr { th scope="col" { (title) } th scope="col" { "requests" } th scope="col" { "sent" } th scope="col" { "KMS calls seen" } } }
+                            thead { tr { th scope="col" class="name" { (title) } th scope="col" { "requests" } th scope="col" { "sent" } th scope="col" { "KMS calls seen" } } }
                             tbody { @for place in 0..shown_of(kind) {
                                 @let place = format!("/attribution/{kind}/top/{place}");
                                 tr {

@@ -63,8 +63,8 @@ fn load(out: &mut String, profile: &Profile, width: usize) -> std::fmt::Result {
     let rate = Rate::of(profile);
     writeln!(
         out,
-        "\nRequests a second: mean {:.2}, p99 {}, peak {}",
-        rate.mean,
+        "\nRequests a second: mean {}, p99 {}, peak {}",
+        if rate.mean < 0.01 { "<0.01".into() } else { format!("{:.2}", rate.mean) },
         grouped(rate.p99),
         grouped(rate.peak)
     )?;

@@ -73,6 +73,7 @@ enum Place {
 }
 
 /// What a member is good for.
+#[derive(Clone, Copy)]
 enum Use {
     /// A text, or a whole number as one.
     Text(Field),
@@ -86,54 +87,55 @@ enum Use {
 }
 
 /// What the member called `name` is good for.
-fn use_of(place: Place, name: &str) -> Use {
+#[inline]
+fn use_of(place: Place, name: &[u8]) -> Use {
     use Field as F;
     use Use::{Count, List, Part, Text};
     match (place, name) {
-        (Place::Record, "eventTime") => Text(F::EventTime),
-        (Place::Record, "@timestamp") => Text(F::Timestamp),
-        (Place::Record, "eventSource") => Text(F::EventSource),
-        (Place::Record, "eventName") => Text(F::EventName),
-        (Place::Record, "eventID") => Text(F::EventId),
-        (Place::Record, "errorCode") => Text(F::ErrorCode),
-        (Place::Record, "userIdentity") => Part(Place::Identity),
-        (Place::Record, "requestParameters") => Part(Place::Request),
-        (Place::Record, "responseElements") => Part(Place::Response),
-        (Place::Record, "additionalEventData") => Part(Place::Additional),
-        (Place::Record, "resources") => List(Place::Resource),
+        (Place::Record, b"eventTime") => Text(F::EventTime),
+        (Place::Record, b"@timestamp") => Text(F::Timestamp),
+        (Place::Record, b"eventSource") => Text(F::EventSource),
+        (Place::Record, b"eventName") => Text(F::EventName),
+        (Place::Record, b"eventID") => Text(F::EventId),
+        (Place::Record, b"errorCode") => Text(F::ErrorCode),
+        (Place::Record, b"userIdentity") => Part(Place::Identity),
+        (Place::Record, b"requestParameters") => Part(Place::Request),
+        (Place::Record, b"responseElements") => Part(Place::Response),
+        (Place::Record, b"additionalEventData") => Part(Place::Additional),
+        (Place::Record, b"resources") => List(Place::Resource),
         // The whole record, in what `aws cloudtrail lookup-events` prints.
-        (Place::Record, "CloudTrailEvent") => Part(Place::Record),
-        (Place::Identity, "arn") => Text(F::Arn),
-        (Place::Identity, "principalId") => Text(F::PrincipalId),
-        (Place::Identity, "accountId") => Text(F::AccountId),
-        (Place::Identity, "accountid") => Text(F::AccountIdLower),
-        (Place::Identity, "invokedBy") => Text(F::InvokedBy),
-        (Place::Identity, "type") => Text(F::Kind),
-        (Place::Request, "bucketName") => Text(F::Bucket),
-        (Place::Request, "key") => Text(F::Key),
-        (Place::Request, "x-amz-copy-source") => Text(F::CopySource),
-        (Place::Request, "Range") => Text(F::Range),
-        (Place::Request, "range") => Text(F::RangeLower),
-        (Place::Request, "x-amz-server-side-encryption") => Text(F::AskedSse),
-        (Place::Request, "x-amz-server-side-encryption-customer-algorithm") => Text(F::AskedCustomer),
-        (Place::Request, "x-amz-server-side-encryption-bucket-key-enabled") => Text(F::AskedBucketKey),
-        (Place::Request, "keyId") => Text(F::KeyId),
-        (Place::Request, "encryptionContext") => Part(Place::Context),
-        (Place::Request, "ServerSideEncryptionConfiguration") => Part(Place::Configuration),
-        (Place::Context, "aws:s3:arn") => Text(F::S3Arn),
-        (Place::Context, "aws:cloudtrail:arn") => Text(F::TrailArn),
-        (Place::Configuration, "Rule") => List(Place::Rule),
-        (Place::Rule, "ApplyServerSideEncryptionByDefault") => Part(Place::ByDefault),
-        (Place::Rule, "BucketKeyEnabled") => Text(F::DefaultBucketKey),
-        (Place::ByDefault, "SSEAlgorithm") => Text(F::DefaultSse),
-        (Place::Response, "x-amz-server-side-encryption") => Text(F::Sse),
-        (Place::Response, "x-amz-server-side-encryption-bucket-key-enabled") => Text(F::BucketKey),
-        (Place::Response, "x-amz-server-side-encryption-customer-algorithm") => Text(F::Customer),
-        (Place::Additional, "SSEApplied") => Text(F::SseApplied),
-        (Place::Additional, "bytesTransferredIn") => Count(F::Received),
-        (Place::Additional, "bytesTransferredOut") => Count(F::Sent),
-        (Place::Resource, "ARN") => Text(F::Resource),
-        (Place::Resource, "arn") => Text(F::ResourceLower),
+        (Place::Record, b"CloudTrailEvent") => Part(Place::Record),
+        (Place::Identity, b"arn") => Text(F::Arn),
+        (Place::Identity, b"principalId") => Text(F::PrincipalId),
+        (Place::Identity, b"accountId") => Text(F::AccountId),
+        (Place::Identity, b"accountid") => Text(F::AccountIdLower),
+        (Place::Identity, b"invokedBy") => Text(F::InvokedBy),
+        (Place::Identity, b"type") => Text(F::Kind),
+        (Place::Request, b"bucketName") => Text(F::Bucket),
+        (Place::Request, b"key") => Text(F::Key),
+        (Place::Request, b"x-amz-copy-source") => Text(F::CopySource),
+        (Place::Request, b"Range") => Text(F::Range),
+        (Place::Request, b"range") => Text(F::RangeLower),
+        (Place::Request, b"x-amz-server-side-encryption") => Text(F::AskedSse),
+        (Place::Request, b"x-amz-server-side-encryption-customer-algorithm") => Text(F::AskedCustomer),
+        (Place::Request, b"x-amz-server-side-encryption-bucket-key-enabled") => Text(F::AskedBucketKey),
+        (Place::Request, b"keyId") => Text(F::KeyId),
+        (Place::Request, b"encryptionContext") => Part(Place::Context),
+        (Place::Request, b"ServerSideEncryptionConfiguration") => Part(Place::Configuration),
+        (Place::Context, b"aws:s3:arn") => Text(F::S3Arn),
+        (Place::Context, b"aws:cloudtrail:arn") => Text(F::TrailArn),
+        (Place::Configuration, b"Rule") => List(Place::Rule),
+        (Place::Rule, b"ApplyServerSideEncryptionByDefault") => Part(Place::ByDefault),
+        (Place::Rule, b"BucketKeyEnabled") => Text(F::DefaultBucketKey),
+        (Place::ByDefault, b"SSEAlgorithm") => Text(F::DefaultSse),
+        (Place::Response, b"x-amz-server-side-encryption") => Text(F::Sse),
+        (Place::Response, b"x-amz-server-side-encryption-bucket-key-enabled") => Text(F::BucketKey),
+        (Place::Response, b"x-amz-server-side-encryption-customer-algorithm") => Text(F::Customer),
+        (Place::Additional, b"SSEApplied") => Text(F::SseApplied),
+        (Place::Additional, b"bytesTransferredIn") => Count(F::Received),
+        (Place::Additional, b"bytesTransferredOut") => Count(F::Sent),
+        (Place::Resource, b"ARN") => Text(F::Resource),
+        (Place::Resource, b"arn") => Text(F::ResourceLower),
         _ => Use::Nothing,
     }
 }
@@ -141,33 +143,55 @@ fn use_of(place: Place, name: &str) -> Use {
 /// The texts of a record, borrowed where it has them as they are.
 #[derive(Debug)]
 pub(super) struct Fields<'a> {
-    texts: [Option<Cow<'a, str>>; FIELDS],
+    texts: [Option<&'a str>; FIELDS],
+    /// Those that had escapes, or stood in a text themselves: they go before the borrowed ones.
+    held: Vec<(usize, String)>,
 }
 
 impl<'a> Fields<'a> {
-    /// Those of the object at `cursor`, which ends up behind it.
+    /// Nothing yet.
+    pub(super) const fn new() -> Self {
+        Self { texts: [None; FIELDS], held: Vec::new() }
+    }
+
+    /// Reads the object at `cursor`, which ends up behind it.
     ///
     /// # Errors
     /// Where it is no JSON, or says a thing twice.
-    pub(super) fn read(cursor: &mut Cursor<'a>) -> Result<Self, Fault> {
-        let mut fields = Self { texts: [const { None }; FIELDS] };
-        fields.object(Place::Record, cursor)?;
-        Ok(fields)
+    pub(super) fn read(&mut self, cursor: &mut Cursor<'a>) -> Result<(), Fault> {
+        self.object(Place::Record, cursor)
+    }
+
+    fn found(&self, field: Field) -> Option<&str> {
+        let held = self.held.iter().rev().find(|(of, _)| *of == field as usize);
+        held.map(|(_, text)| text.as_str()).or(self.texts[field as usize])
     }
 
     /// The text; empty where there is none.
     pub(super) fn text(&self, field: Field) -> &str {
-        self.texts[field as usize].as_deref().unwrap_or_default()
+        self.found(field).unwrap_or_default()
     }
 
     /// Whether there is one.
     pub(super) fn has(&self, field: Field) -> bool {
-        self.texts[field as usize].is_some()
+        self.found(field).is_some()
     }
 
     /// The text, taken out.
     pub(super) fn take(&mut self, field: Field) -> Option<Cow<'a, str>> {
-        self.texts[field as usize].take()
+        let borrowed = self.texts[field as usize].take().map(Cow::Borrowed);
+        match self.held.iter().rposition(|(of, _)| *of == field as usize) {
+            Some(place) => Some(Cow::Owned(self.held.swap_remove(place).1)),
+            None => borrowed,
+        }
+    }
+
+    #[inline]
+    fn put(&mut self, field: Field, text: Cow<'a, str>) {
+        match text {
+            Cow::Borrowed(text) => self.texts[field as usize] = Some(text),
+            Cow::Owned(text) => self.held.push((field as usize, text)),
+        }
     }
 
     /// A count: a whole number, a float or a text of one. Negative and odd values are none.
@@ -179,31 +203,83 @@ impl<'a> Fields<'a> {
     fn object(&mut self, place: Place, cursor: &mut Cursor<'a>) -> Result<(), Fault> {
         // One bit a field or place that was there.
         let mut there = 0_u64;
-        let mut name = cursor.first_member()?;
-        while let Some(member) = name {
-            let found = use_of(place, &member);
+        let look = |name: &[u8]| use_of(place, name);
+        let mut member = cursor.first_member(look)?;
+        while let Some(found) = member {
             let bit = match found {
-                Use::Text(field) | Use::Count(field) => field as u32,
-                Use::Part(place) | Use::List(place) => FIELDS as u32 + place as u32,
-                Use::Nothing => {
-                    cursor.skip()?;
-                    name = cursor.next_member()?;
-                    continue;
-                }
+                Use::Text(field) | Use::Count(field) => 1 << field as u32,
+                Use::Part(place) | Use::List(place) => 1 << (FIELDS as u32 + place as u32),
+                Use::Nothing => 0,
             };
-            if there >> bit & 1 == 1 {
-                return cursor.wrong("each name once");
+            if there & bit != 0 {
+                return Err(cursor.wrong("each name once"));
             }
-            there |= 1 << bit;
+            there |= bit;
             match found {
-                Use::Text(field) => self.texts[field as usize] = text(cursor)?,
-                Use::Count(field) => self.texts[field as usize] = number(cursor)?,
+                Use::Text(field) => self.text_at(field, cursor)?,
+                Use::Count(field) => self.count_at(field, cursor)?,
                 Use::Part(place) => self.part(place, cursor)?,
                 Use::List(place) => self.list(place, cursor)?,
-                Use::Nothing => {}
+                Use::Nothing => cursor.skip()?,
             }
-            name = cursor.next_member()?;
+            member = cursor.next_member(look)?;
         }
+        Ok(())
+    }
+
+    /// A text, a whole number or a truth value; of a list the first of it.
+    fn text_at(&mut self, field: Field, cursor: &mut Cursor<'a>) -> Result<(), Fault> {
+        let first = cursor.peek()?;
+        if first != b'[' {
+            return self.simple(field, first, cursor);
+        }
+        let mut more = cursor.first_item()?;
+        if more {
+            let first = cursor.peek()?;
+            self.simple(field, first, cursor)?;
+            more = cursor.next_item()?;
+        }
+        while more {
+            cursor.skip()?;
+            more = cursor.next_item()?;
+        }
+        Ok(())
+    }
+
+    fn simple(&mut self, field: Field, first: u8, cursor: &mut Cursor<'a>) -> Result<(), Fault> {
+        let text = match first {
+            b'"' => cursor.string()?,
+            b'-' | b'0'..=b'9' => {
+                let number = cursor.number()?;
+                let whole =
+                    number.parse::<u64>().is_ok() || (number.parse::<i64>().is_ok() && number != "-0");
+                if !whole {
+                    return Ok(());
+                }
+                Cow::Borrowed(number)
+            }
+            b't' => {
+                cursor.word("true")?;
+                Cow::Borrowed("true")
+            }
+            b'f' => {
+                cursor.word("false")?;
+                Cow::Borrowed("false")
+            }
+            _ => return cursor.skip(),
+        };
+        self.put(field, text);
+        Ok(())
+    }
+
+    /// A number as it is written, or whatever text stands there.
+    fn count_at(&mut self, field: Field, cursor: &mut Cursor<'a>) -> Result<(), Fault> {
+        let text = match cursor.peek()? {
+            b'"' => cursor.string()?,
+            b'-' | b'0'..=b'9' => Cow::Borrowed(cursor.number()?),
+            _ => return cursor.skip(),
+        };
+        self.put(field, text);
         Ok(())
     }
 
@@ -222,15 +298,13 @@ impl<'a> Fields<'a> {
     /// The part that a text holds, if it holds one: what is read of it has to outlive the text.
     #[cold]
     fn held(&mut self, place: Place, text: &str) {
-        let mut fields = Fields { texts: [const { None }; FIELDS] };
+        let mut fields = Fields::new();
         if fields.object(place, &mut Cursor::new(text)).is_err() {
             return;
         }
-        for (to, from) in self.texts.iter_mut().zip(fields.texts) {
-            if let Some(text) = from {
-                *to = Some(Cow::Owned(text.into_owned()));
-            }
-        }
+        let borrowed = fields.texts.into_iter().enumerate();
+        self.held.extend(borrowed.filter_map(|(field, text)| Some((field, text?.to_owned()))));
+        self.held.append(&mut fields.held);
     }
 
     fn list(&mut self, place: Place, cursor: &mut Cursor<'a>) -> Result<(), Fault> {
@@ -270,50 +344,10 @@ impl<'a> Fields<'a> {
         } else {
             return Ok(());
         };
-        self.texts[slot as usize].get_or_insert(arn);
-        Ok(())
-    }
-}
-
-/// A text, a whole number or a truth value; of a list the first of it.
-fn text<'a>(cursor: &mut Cursor<'a>) -> Result<Option<Cow<'a, str>>, Fault> {
-    let first = cursor.peek()?;
-    if first != b'[' {
-        return simple(first, cursor);
-    }
-    let (mut more, mut found) = (cursor.first_item()?, None);
-    if more {
-        let first = cursor.peek()?;
-        found = simple(first, cursor)?;
-        more = cursor.next_item()?;
-    }
-    while more {
-        cursor.skip()?;
-        more = cursor.next_item()?;
-    }
-    Ok(found)
-}
-
-fn simple<'a>(first: u8, cursor: &mut Cursor<'a>) -> Result<Option<Cow<'a, str>>, Fault> {
-    match first {
-        b'"' => return cursor.string().map(Some),
-        b'-' | b'0'..=b'9' => {
-            let number = cursor.number()?;
-            let whole = number.parse::<u64>().is_ok() || (number.parse::<i64>().is_ok() && number != "-0");
-            return Ok(whole.then_some(Cow::Borrowed(number)));
+        if !self.has(slot) {
+            self.put(slot, arn);
         }
-        b't' => cursor.word("true").map(|()| Some(Cow::Borrowed("true"))),
-        b'f' => cursor.word("false").map(|()| Some(Cow::Borrowed("false"))),
-        _ => cursor.skip().map(|()| None),
-    }
-}
-
-/// A number as it is written, or whatever text stands there.
-fn number<'a>(cursor: &mut Cursor<'a>) -> Result<Option<Cow<'a, str>>, Fault> {
-    match cursor.peek()? {
-        b'"' => cursor.string().map(Some),
-        b'-' | b'0'..=b'9' => cursor.number().map(|number| Some(Cow::Borrowed(number))),
-        _ => cursor.skip().map(|()| None),
+        Ok(())
     }
 }
 

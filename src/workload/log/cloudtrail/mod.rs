@@ -137,8 +137,9 @@ impl<R: BufRead> CloudTrail<R> {
         }
         let start = self.at;
         let mut cursor = Cursor::new(&self.buffer[start..]);
-        let fields = match Fields::read(&mut cursor) {
-            Ok(fields) => fields,
+        let mut fields = Fields::new();
+        match fields.read(&mut cursor) {
+            Ok(()) => {}
             Err(Fault::End) if !self.ended && self.reserve < RECORD_BYTES_MAX => {
                 self.reserve = (self.reserve * 4).min(RECORD_BYTES_MAX);
                 return Turn::Again;
@@ -146,12 +147,16 @@ impl<R: BufRead> CloudTrail<R> {
             Err(fault) => {
                 let expected = match fault {
                     Fault::End => format!("a whole record of at most {RECORD_BYTES_MAX} bytes"),
-                    Fault::Wrong { .. } => format!("a CloudTrail record ({fault})"),
+                    Fault::Wrong => format!(
+                        "a CloudTrail record (and {} behind {} bytes of it)",
+                        cursor.expected(),
+                        cursor.at()
+                    ),
                 };
                 self.passing = true;
                 return Turn::Bad(self.bad("record", expected));
             }
-        };
+        }
         let end = start + cursor.at();
         self.reserve = RESERVE;
         self.at = end;
@@ -165,7 +170,7 @@ impl<R: BufRead> CloudTrail<R> {
         if !id.is_empty() && !seen.is_new(id) {
             return Turn::Duplicate;
         }
-        match fields.into_entry() {
+        match fields.entry() {
             Ok(entry) => Turn::Entry(entry),
             Err(written) => {
                 let (line, column) = place(&self.buffer.as_bytes()[..start], self.lines, self.columns);

@@ -14,7 +14,7 @@ impl<'a> Fields<'a> {
     }
 
     /// What it says; `Err` with the time as written where a record of S3 or KMS has none that can be read.
-    pub(super) fn into_entry(mut self) -> Result<Entry<'a>, String> {
+    pub(super) fn entry(&mut self) -> Result<Entry<'a>, String> {
         let kms = match self.text(Field::EventSource) {
             "kms.amazonaws.com" => true,
             "s3.amazonaws.com" | "s3express.amazonaws.com" | "s3-object-lambda.amazonaws.com" => false,
