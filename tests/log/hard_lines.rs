@@ -151,7 +151,7 @@ fn addresses_zones_and_spaces_as_they_come() {
     let line =
         format!("{HEAD} - A REST.PUT.OBJECT k \"PUT /k\" 400 KMS.DisabledException 300 - 10 - \"-\" \"x\" -");
     assert_eq!(request(line.as_bytes()).ending, Ending::RefusedByKms);
-    let line = format!("{HEAD} - A REST.PUT.OBJECT k \"PUT /k\" 503 SlowDown 300 - 10 - \"-\" \"x\" -");
+    let line = format!("{HEAD} - A REST.PUT.OBJECT k \"PUT /k\" 503 SlowDown 300 4406 10 - \"-\" \"x\" -");
     assert_eq!((request(line.as_bytes()).ending, request(line.as_bytes()).received), (Ending::Failed, 0));
 }
 
@@ -282,13 +282,16 @@ fn a_broken_record_is_counted_and_its_neighbours_are_read() {
         read("cloudtrail", lines.as_bytes()),
         ["GetObject b/k", "bad 2:1 record", "bad 3:1 record", "bad 4:1 record", "GetObject b/k"]
     );
-    let wrapped = format!("{{\"Records\":[{a},\n{{\"eventName\": oops, \"x\":{{\"y\":\"}}\"}}}},\n{b}]}}");
+    let wrapped =
+        format!("{{\"Records\":[{a},\n{{\"eventName\": oops, \"x\":{{\"y\":\"\\\"}}}}\"}}}},\n{b}]}}");
     assert_eq!(read("cloudtrail", wrapped.as_bytes()), ["GetObject b/k", "bad 2:1 record", "GetObject b/k"]);
     let cut = format!("{{\"Records\":[{a},{}", &b[..b.len() - 5]);
     assert_eq!(
         read("cloudtrail", cut.as_bytes()),
         ["GetObject b/k".to_owned(), format!("bad 1:{} record", 14 + a.len())]
     );
+    let half = [a.as_bytes(), b"\n\xC3"].concat();
+    assert_eq!(read("cloudtrail", &half), ["GetObject b/k", "bad 2:1 record"]);
     let timeless = record("s3", "GetObject", "3", "").replace("2026-11-24T12:00:00Z", "yesterday");
     assert_eq!(read("cloudtrail", timeless.as_bytes()), ["bad 1:1 eventTime"]);
 }
@@ -324,6 +327,9 @@ fn kms_calls_of_s3_are_known_by_their_context_and_decrypt_has_no_key_id() {
     assert_eq!((&*call.kms_key, call.by_service, call.failed), (key, false, false));
     let call = kms(&record("kms", "Decrypt", "1", &by("arn:aws:s3:::b", "", "arn")));
     assert_eq!((call.s3_arn.as_deref(), &*call.kms_key), (Some("arn:aws:s3:::b"), key));
+    let two = by("arn:aws:s3:::b", "", "ARN")
+        .replace("\"resources\":[", &format!("\"resources\":[{{\"ARN\":\"{key}-first\"}},"));
+    assert_eq!(kms(&record("kms", "Decrypt", "1", &two)).kms_key, format!("{key}-first"));
     let trail = r#","aws:cloudtrail:arn":"arn:aws:cloudtrail:us-west-2:111122223333:trail/Default""#;
     assert!(kms(&record("kms", "GenerateDataKey", "1", &by("arn:aws:s3:::b/k", trail, "ARN"))).by_service);
     let parameter = r#","requestParameters":{"encryptionContext":{"PARAMETER_ARN":"arn:aws:ssm:x"}},"errorCode":"AccessDenied""#;

@@ -203,9 +203,9 @@ impl<'a> Fields<'a> {
     fn object(&mut self, place: Place, cursor: &mut Cursor<'a>) -> Result<(), Fault> {
         // One bit a field or place that was there.
         let mut there = 0_u64;
-        let look = |name: &[u8]| use_of(place, name);
-        let mut member = cursor.first_member(look)?;
-        while let Some(found) = member {
+        let mut more = cursor.first_member()?;
+        while more {
+            let found = cursor.member(|name| use_of(place, name))?;
             let bit = match found {
                 Use::Text(field) | Use::Count(field) => 1 << field as u32,
                 Use::Part(place) | Use::List(place) => 1 << (FIELDS as u32 + place as u32),
@@ -222,7 +222,7 @@ impl<'a> Fields<'a> {
                 Use::List(place) => self.list(place, cursor)?,
                 Use::Nothing => cursor.skip()?,
             }
-            member = cursor.next_member(look)?;
+            more = cursor.next_member()?;
         }
         Ok(())
     }

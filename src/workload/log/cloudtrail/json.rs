@@ -75,32 +75,23 @@ impl<'a> Cursor<'a> {
         Ok(())
     }
 
-    /// Goes into an object: to its first member's value, and gives what `look` makes of its name; `None` behind an empty
-    /// object.
-    #[inline]
-    pub(super) fn first_member<T>(&mut self, look: impl FnOnce(&[u8]) -> T) -> Result<Option<T>, Fault> {
+    /// Goes into an object, for [`Self::member`]; `false` behind an empty one.
+    pub(super) fn first_member(&mut self) -> Result<bool, Fault> {
         self.pass(b'{', "an object")?;
-        if self.peek()? == b'}' {
-            self.at += 1;
-            return Ok(None);
-        }
-        self.name(look).map(Some)
+        let empty = self.peek()? == b'}';
+        self.at += usize::from(empty);
+        Ok(!empty)
     }
 
-    /// From behind a member's value to the next one's, and gives what `look` makes of its name; `None` behind the object.
+    /// From behind a member's value to the next member; `false` behind the object.
     #[inline]
-    pub(super) fn next_member<T>(&mut self, look: impl FnOnce(&[u8]) -> T) -> Result<Option<T>, Fault> {
-        match self.peek()? {
-            b',' => {
-                self.at += 1;
-                self.name(look).map(Some)
-            }
-            b'}' => {
-                self.at += 1;
-                Ok(None)
-            }
-            _ => Err(self.wrong("`,` or `}`")),
+    pub(super) fn next_member(&mut self) -> Result<bool, Fault> {
+        let next = self.peek()?;
+        if !matches!(next, b',' | b'}') {
+            return Err(self.wrong("`,` or `}`"));
         }
+        self.at += 1;
+        Ok(next == b',')
     }
 
     /// Goes into a list: to its first value; `false` behind an empty one.
@@ -121,18 +112,21 @@ impl<'a> Cursor<'a> {
         Ok(next == b',')
     }
 
-    /// What `look` makes of a member's name; over its colon.
+    /// What `look` makes of a member's name; over its colon, to the value.
     #[inline]
-    fn name<T>(&mut self, look: impl FnOnce(&[u8]) -> T) -> Result<T, Fault> {
+    pub(super) fn member<T>(&mut self, look: impl FnOnce(&[u8]) -> T) -> Result<T, Fault> {
         if self.peek()? != b'"' {
             return Err(self.wrong("a name in quotes"));
         }
         let start = self.at;
-        let found = if self.pass_string()? {
-            look(self.unescaped(start)?.as_bytes())
+        let resolved;
+        let name = if self.pass_string()? {
+            resolved = self.unescaped(start)?;
+            resolved.as_bytes()
         } else {
-            look(&self.text.as_bytes()[start + 1..self.at - 1])
+            &self.text.as_bytes()[start + 1..self.at - 1]
         };
+        let found = look(name);
         self.pass(b':', "`:`")?;
         Ok(found)
     }
@@ -197,9 +191,11 @@ impl<'a> Cursor<'a> {
             Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => Ok(at + 2),
             Some(b'u') => {
                 let digits = &bytes[at + 2..bytes.len().min(at + 6)];
+                if digits.len() < 4 {
+                    return Err(Fault::End);
+                }
                 match digits.iter().position(|byte| !byte.is_ascii_hexdigit()) {
                     Some(odd) => Err(self.wrong_at(at + 2 + odd, "four hexadecimal digits")),
-                    None if digits.len() < 4 => Err(Fault::End),
                     None => Ok(at + 6),
                 }
             }
