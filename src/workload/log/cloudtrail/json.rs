@@ -379,7 +379,7 @@ mod tests {
             "1.e5",
             "0x1",
             "true",
-            "tru",
+            "nul",
             "truth",
             "nulL",
             "false",
