@@ -137,7 +137,8 @@ impl OfRun {
     }
 }
 
-fn distinct(flag: &str, path: &Path, other: &str, same: &Path) -> Result<(), Failure> {
+/// Refuses one file for two things.
+pub(super) fn distinct(flag: &str, path: &Path, other: &str, same: &Path) -> Result<(), Failure> {
     if path == same {
         return Err(Failure::usage(format_args!("{flag} and {other} name the same file: they are two")));
     }
