@@ -17,10 +17,14 @@ mod builder;
 mod fetch;
 mod data_key_cache;
 mod model_service;
+#[cfg(feature = "aws")]
+mod aws;
 mod slot;
 mod stream;
 mod sealed_store;
 
+#[cfg(feature = "aws")]
+pub use aws::AwsKms;
 pub use builder::{Builder, CALL_MAX_DEFAULT, WAITERS_MAX_DEFAULT};
 pub use clock::Clock;
 pub(crate) use clock::boot_nanos;

@@ -9,3 +9,12 @@ mod revocation;
 mod stress;
 mod envelope;
 mod store;
+#[cfg(feature = "aws")]
+mod wire;
+#[cfg(feature = "aws")]
+mod aws;
+#[cfg(feature = "metrics")]
+#[path = "../../examples/metrics/recorder.rs"]
+mod recorder;
+#[cfg(feature = "metrics")]
+mod scrape;
