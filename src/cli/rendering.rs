@@ -105,6 +105,11 @@ impl Arguments {
 }
 
 impl OfRun {
+    /// Whether existing files may be replaced.
+    pub(super) fn force(&self) -> bool {
+        self.report.force
+    }
+
     /// As [`Arguments::open`], with the interval log.
     pub(super) fn open(&self) -> Result<(Outputs, Option<Output>), Failure> {
         if let Some(hdr) = &self.hdr {
