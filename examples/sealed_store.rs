@@ -1,7 +1,7 @@
 //! Any `object_store` with client-side encryption: a directory, or S3 with `--features s3` and `BUCKET` set.
 //!
 //! `cargo run --example sealed_store [DIRECTORY]`; for S3 the usual `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`, `AWS_REGION`.
-//! KMS is the model: what this writes opens only in this run. encrypt_files_aws.rs shows AWS KMS.
+//! KMS is the model: what this writes opens only in this run. `encrypt_files_aws.rs` shows AWS KMS.
 #![allow(
     clippy::disallowed_methods,
     clippy::print_stdout,

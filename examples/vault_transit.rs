@@ -1,4 +1,4 @@
-//! Another KMS behind the cache: the transit engine of HashiCorp Vault, over its HTTP API.
+//! Another KMS behind the cache: the transit engine of Vault, over its HTTP API.
 //!
 //! ```text
 //! vault server -dev -dev-root-token-id=root

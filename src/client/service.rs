@@ -49,7 +49,7 @@ pub struct GeneratedKey {
     pub wrapped: WrappedKey,
 }
 
-/// A key management service: AWS KMS ([`AwsKms`](super::AwsKms), feature `aws`), the model ([`ModelService`](super::ModelService)),
+/// A key management service: AWS KMS (`AwsKms`, feature `aws`), the model ([`ModelService`](super::ModelService)),
 /// or one of yours.
 ///
 /// One call is one request: no retries in here. The cache retries by its policy, paces after throttling, bounds each call in

@@ -108,17 +108,14 @@ impl SealedStore {
             plans.push(source.plan(range)?);
         }
         // One call for all, so that the store can join what lies close together.
-        let stored: Vec<Range<u64>> = plans
-            .iter()
-            .flat_map(|plan| [Some(plan.frames.clone()), plan.last_frame.clone()])
-            .flatten()
-            .collect();
-        let bytes: usize = plans.iter().map(|plan| length(&plan.frames)).sum();
+        let stored: Vec<Range<u64>> =
+            plans.iter().flat_map(|plan| [Some(plan.frames()), plan.last_frame()]).flatten().collect();
+        let bytes: usize = plans.iter().map(|plan| length(&plan.frames())).sum();
         let mut frames = self.inner.get_ranges(location, &stored).await?.into_iter();
         let work = move || {
             let mut next = || frames.next().unwrap_or_default();
             let open = |plan: RangePlan| {
-                let (body, last) = (next(), plan.last_frame.as_ref().map(|_| next()).unwrap_or_default());
+                let (body, last) = (next(), plan.last_frame().map(|_| next()).unwrap_or_default());
                 source.unlocked.open_range(&plan, &body, &last, Threads::Pool).map(Bytes::from)
             };
             plans.into_iter().map(open).collect::<std::result::Result<Vec<_>, _>>()
@@ -173,8 +170,8 @@ impl Source {
     /// The plaintext of `range`, which is not empty.
     async fn piece(self: &Arc<Self>, range: Range<u64>) -> Result<Bytes> {
         let plan = self.plan(range)?;
-        let frames = self.stored(plan.frames.clone()).await?;
-        let last = match plan.last_frame.clone() {
+        let frames = self.stored(plan.frames()).await?;
+        let last = match plan.last_frame() {
             Some(range) => self.stored(range).await?,
             None => Bytes::new(),
         };
