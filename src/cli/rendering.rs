@@ -132,7 +132,7 @@ impl OfRun {
     }
 }
 
-fn distinct(flag: &str, path: &Path, other: &str, same: &Path) -> Result<(), Failure> {
+pub(super) fn distinct(flag: &str, path: &Path, other: &str, same: &Path) -> Result<(), Failure> {
     if path == same {
         return Err(Failure::usage(format_args!("{flag} and {other} name the same file: they are two")));
     }
@@ -161,7 +161,7 @@ fn interval_log(runs: &[Recorded]) -> Result<Vec<u8>, Failure> {
     Ok(bytes)
 }
 
-fn style(output: &Output) -> Style {
+pub(super) fn style(output: &Output) -> Style {
     let terminal = !output.is_file() && std::io::stdout().is_terminal();
     if !terminal {
         return Style::default();

@@ -20,7 +20,9 @@ mod object;
 mod option;
 mod run;
 mod fast;
+mod measure;
 
 pub use crate::report::Sink;
+pub use measure::{Measured, measure, name, window};
 pub use option::{IN_FLIGHT_MAX_DEFAULT, Options, Run};
 pub use run::{run, run_arrivals, run_source};

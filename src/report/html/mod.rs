@@ -9,6 +9,7 @@ mod bill;
 mod chart;
 mod palette;
 mod panel;
+mod plan;
 mod sheet;
 mod table;
 
@@ -26,6 +27,7 @@ use crate::units::Usd;
 
 pub use bill::BillPage;
 pub use palette::{DARK, LIGHT, Theme};
+pub use plan::{PlanPage, PlanPoint};
 
 /// Characters of a name from outside.
 const NAME: usize = 80;
