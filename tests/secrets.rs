@@ -3,6 +3,7 @@
 
 use s3seal::envelope::*;
 
+#[path = "envelope/forge.rs"]
 mod forge;
 mod inspector;
 use forge::{Key, Raw};

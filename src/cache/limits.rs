@@ -19,7 +19,7 @@ const LEASE_PARTS: u64 = 64;
 ///
 /// Exactly the limit is allowed, one more is not. Age counts from the instant at which the KMS call was *sent*, so
 /// it never understates how old the key is. Bytes are plaintext bytes of the bodies sealed. Each is exact under
-/// concurrency: N is never passed (`tests/cache_laws.rs`, `tests/cache_loom.rs`).
+/// concurrency: N is never passed (`tests/cache/laws.rs`, `tests/cache/interleaving.rs`).
 ///
 /// Source: AWS Encryption SDK, `LocalCryptoMaterialsCache`: an entry is unusable when age > maximum age, messages >
 /// maximum, or bytes > maximum.

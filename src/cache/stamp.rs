@@ -1,6 +1,6 @@
 //! The generation of one KMS key: a word that says whether what was fetched under it still counts.
 //!
-//! Plain numbers only and no path into the crate, so that `tests/cache_loom.rs` compiles this very file against loom's
+//! Plain numbers only and no path into the crate, so that `tests/cache/interleaving.rs` compiles this very file against loom's
 //! atomics and tries every interleaving.
 
 use super::atomic::{AtomicU64, Ordering};

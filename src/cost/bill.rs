@@ -119,7 +119,7 @@ impl Bill {
     /// tiers count per Region, over what the allowance left; an allowance counts over the Regions in the order of
     /// their codes (AWS does not publish an order; where prices are equal it changes nothing).
     ///
-    /// Laws (`tests/cost_laws.rs`): no line falls when a quantity grows; the exact value is continuous at tier edges.
+    /// Laws (`tests/cost/laws.rs`): no line falls when a quantity grows; the exact value is continuous at tier edges.
     ///
     /// Source: worked examples of AWS's price pages; docs/COST.md, rounding.
     ///

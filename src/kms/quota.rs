@@ -55,7 +55,7 @@ pub struct Throttled {
 
 /// A quota that calls share: those of one account and Region, or of one custom key store.
 ///
-/// Law (`tests/kms_laws.rs`): a window never admits more than its quota, and exactly the quota when offered more; a
+/// Law (`tests/kms/laws.rs`): a window never admits more than its quota, and exactly the quota when offered more; a
 /// bucket admits at most burst + rate × Δt in any Δt; threads that race never exceed either.
 ///
 /// A `now` earlier than one seen before counts in the latest window seen; a bucket judges it by its own time,

@@ -1,6 +1,6 @@
 //! The admission word: one atomic word that racing callers spend from, and never spend twice.
 //!
-//! Plain numbers only and no path into the crate, so that `tests/kms_loom.rs` compiles this very file against loom's
+//! Plain numbers only and no path into the crate, so that `tests/kms/interleaving.rs` compiles this very file against loom's
 //! atomics and tries every interleaving. Memory order is relaxed throughout: the word publishes no other data, and
 //! all that matters is the order of changes to this one location.
 

@@ -9,7 +9,7 @@
 //! KMS is the same model as in a simulation; its replies are really waited for.
 //!
 //! The clock is a setting ([`Time`]): on a paused one, with given times for cryptography and store, the same driver makes the
-//! decisions of `sim` (`tests/live_twin.rs`), with real keys and bodies all the same.
+//! decisions of `sim` (`tests/sim/twin.rs`), with real keys and bodies all the same.
 //!
 //! **What is deliberately absent.** No decision of `pipeline`; no tokio, whose timers tick at 1 ms (docs/adr/0016).
 //!

@@ -161,7 +161,7 @@ pub const fn body_passes(operation: Operation) -> u64 {
 impl Report {
     /// Bills every run at `pricing`, in place of what it was billed at before, and notes what that rests on.
     ///
-    /// Laws (`tests/report_cost.rs`): the bill is the one that `cost` makes of the same usage; each attribution sums to
+    /// Laws (`tests/report/cost.rs`): the bill is the one that `cost` makes of the same usage; each attribution sums to
     /// the charge for KMS requests; twice as long a run at the same rate is the same bill.
     ///
     /// # Errors

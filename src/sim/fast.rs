@@ -31,7 +31,7 @@ where
 {
     /// Runs arrival `index` from its due time to its row, when it has its keys at once; else nothing has happened.
     ///
-    /// The row and what the request leaves behind are those of the machine (`tests/sim_fast.rs`): keys and limits are decided
+    /// The row and what the request leaves behind are those of the machine (`tests/sim/fast.rs`): keys and limits are decided
     /// by the same core, phases take the same times, and effects on objects enter the queue in the same order.
     #[inline(always)]
     #[expect(clippy::inline_always, reason = "part of one way, taken for nearly every simulated request")]

@@ -6,7 +6,7 @@
 //!
 //! **Running ahead.** A request whose keys are there when it is due is finished on the spot, without a machine. Once a request has its keys, nothing that it still does touches what requests share. Unless told
 //! otherwise ([`Options::run_ahead`]) the simulator then finishes it at once instead of queueing each phase. The rows are the
-//! same, bit for bit (`tests/sim_fast.rs`); they only come in another order: a request's row may come before rows of calls
+//! same, bit for bit (`tests/sim/fast.rs`); they only come in another order: a request's row may come before rows of calls
 //! and requests that ended earlier.
 //!
 //! **What is deliberately absent.** No clock, no thread, no key bytes, no map with an order of its own.

@@ -104,7 +104,7 @@ fn an_unknown_room_is_caught_and_the_advice_says_where_to_add_it() {
     let tree = Tree::from([("src/vault/mod.rs".to_owned(), "//! A vault.\n".to_owned())]);
     let found = violations(&tree);
     assert_eq!(found.len(), 1);
-    assert!(found[0].to_string().contains("add it to ROOMS in tests/architecture.rs"), "{}", found[0]);
+    assert!(found[0].to_string().contains("add it to ROOMS in tests/architecture/main.rs"), "{}", found[0]);
     assert_caught("rooms", "src/lib.rs", &["pub mod vault;"]);
 }
 

@@ -69,7 +69,7 @@ fn in_room(file: &str, named: &Named, test_file: bool, found: &mut Vec<Violation
     let room_name = room_of(file);
     let Some(room) = ROOMS.iter().find(|room| room.name == room_name) else {
         let advice = format!(
-            "`{room_name}` is no room: add it to ROOMS in tests/architecture.rs and to docs/ARCHITECTURE.md"
+            "`{room_name}` is no room: add it to ROOMS in tests/architecture/main.rs and to docs/ARCHITECTURE.md"
         );
         return report(found, file, 1, "rooms", advice);
     };
@@ -101,14 +101,14 @@ fn import(file: &str, room: &Room, mention: &Mention, found: &mut Vec<Violation>
     let advice = if ROOMS.iter().any(|other| other.name == target) {
         format!(
             "`{}` may not import `{target}` (it may: {}); move the code, pass the value in, or change ROOMS in \
-             tests/architecture.rs together with an ADR",
+             tests/architecture/main.rs together with an ADR",
             room.name,
             listed(room)
         )
     } else {
         format!(
             "`{target}` is no room: name the room that holds the item, or add a new room to ROOMS in \
-             tests/architecture.rs"
+             tests/architecture/main.rs"
         )
     };
     report(found, file, mention.line, "imports", advice);
@@ -250,7 +250,7 @@ fn map_order(file: &str, named: &Named, found: &mut Vec<Violation>) {
         let name = declared.path[0].as_str();
         let Some(room) = rank(name).map(|rank| &ROOMS[rank]) else {
             let advice = format!(
-                "`{name}` is no room: add it to ROOMS in tests/architecture.rs and to docs/ARCHITECTURE.md"
+                "`{name}` is no room: add it to ROOMS in tests/architecture/main.rs and to docs/ARCHITECTURE.md"
             );
             report(found, file, declared.line, "rooms", advice);
             continue;

@@ -1,5 +1,4 @@
 //! A sink that keeps every row, for the simulator's tests.
-#![allow(dead_code, reason = "each test file uses what it needs of it")]
 
 use s3seal::pipeline;
 use s3seal::request::{Ending, KmsAnswer, KmsCall, Operation, Outcome, SseMode};

@@ -1,0 +1,7 @@
+//! Readers of real logs: hard lines, laws, round trips, samples.
+
+mod conformance;
+mod hard_lines;
+mod laws;
+mod round_trip;
+mod writer;

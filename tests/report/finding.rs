@@ -1,0 +1,149 @@
+//! Each finding flips by one changed number.
+
+use crate::rows::*;
+use s3seal::report::*;
+use s3seal::request::SseMode;
+
+const SSE_S3: usize = 0;
+const SSE_KMS: usize = 1;
+const BUCKET_KEY: usize = 2;
+const LARGER_QUOTA: usize = 3;
+
+/// What `rule` says of the planted report after `change`.
+fn says(rule: Rule, change: impl FnOnce(&mut Report)) -> Option<String> {
+    let mut report = planted();
+    change(&mut report);
+    report.findings().into_iter().find(|finding| finding.rule == rule).map(|finding| finding.sentence)
+}
+
+fn rules(report: &Report) -> Vec<Rule> {
+    report.findings().into_iter().map(|finding| finding.rule).collect()
+}
+
+#[test]
+fn a_valid_report_says_tail_quota_and_change() {
+    assert_eq!(rules(&planted()), [Rule::Tail, Rule::Quota, Rule::Change]);
+}
+
+#[test]
+fn an_invalid_report_says_so_first() {
+    let mut report = planted();
+    report.invalidate("the lag reached 40 ms.".into());
+    assert_eq!(rules(&report), [Rule::Invalid, Rule::Tail, Rule::Quota]);
+    assert_eq!(
+        report.findings()[0].sentence,
+        "The figures of this report may not be used: the lag reached 40 ms."
+    );
+}
+
+#[test]
+fn dropping_comes_before_the_percentiles_from_one_in_a_hundred_on() {
+    // 1,600 offered: 8 dropped as planted, 16 are one in a hundred.
+    assert_eq!(says(Rule::Dropped, |_| ()), None);
+    assert_eq!(says(Rule::Dropped, |report| report.runs[SSE_S3].dropped = 15), None);
+    let said = says(Rule::Dropped, |report| report.runs[SSE_S3].dropped = 16).expect("material");
+    assert!(said.starts_with("1.0 % of the requests under sse-s3 never started"), "{said}");
+}
+
+#[test]
+fn the_tail_names_the_slowest_mode_and_what_it_adds() {
+    let p99 = |run: usize, nanos: u64| {
+        says(Rule::Tail, |report| report.runs[run].response_time_ns.p99 = nanos).expect("has a baseline")
+    };
+    assert_eq!(
+        p99(SSE_KMS, 43_100_000),
+        "KMS adds 41.1 ms to the p99 response time of sse-kms: 43.1 ms against 2.00 ms under sse-s3, 21.6 times as \
+         much; under sse-kms-bucket-key it is 2.00 ms."
+    );
+    assert!(p99(BUCKET_KEY, 9_000_000_000).contains("response time of sse-kms-bucket-key: 9.00 s"));
+    // 2 ms under SSE-S3: a tenth more is the border.
+    assert!(p99(SSE_KMS, 2_190_000).starts_with("KMS does not show in the tail"));
+    assert!(p99(SSE_KMS, 2_210_000).starts_with("KMS adds"));
+    // A simulated run is not compared with a live baseline.
+    assert!(!p99(LARGER_QUOTA, u64::MAX).contains("simulated"));
+    assert!(p99(SSE_S3, 0).contains("against 0 ns under sse-s3; under"), "no times of nothing");
+}
+
+#[test]
+fn without_a_baseline_the_wait_itself_is_told() {
+    let said = says(Rule::Tail, |report| drop(report.runs.remove(SSE_S3))).expect("waits");
+    assert!(said.starts_with("Under sse-kms the wait for KMS has a p99 of 4.00 ms, the whole"), "{said}");
+    assert_eq!(says(Rule::Tail, |report| report.runs.truncate(1)), None, "no mode that calls KMS");
+}
+
+#[test]
+fn the_quota_bites_with_one_throttled_call_and_not_before() {
+    let throttled = |calls: u64| {
+        says(Rule::Quota, |report| report.runs[SSE_KMS].kms.throttled = calls).expect("under a quota")
+    };
+    let said = throttled(1);
+    assert!(
+        said.starts_with("The quota of 300 KMS calls/s bites under sse-kms: <0.1 % of the calls"),
+        "{said}"
+    );
+    assert!(said.contains("at 1 KMS call per request it is reached at 300 requests/s"), "{said}");
+    assert!(said.ends_with("under 500/s (simulated) nothing is throttled."), "{said}");
+    assert_eq!(
+        throttled(0),
+        "No quota bites: sse-kms comes closest, with 500 of 300 KMS calls in its busiest second; at 1 KMS call per \
+         request it is reached at 300 requests/s."
+    );
+}
+
+#[test]
+fn the_rate_at_which_the_quota_is_reached_follows_from_the_calls_per_request() {
+    let said = says(Rule::Quota, |report| report.runs[SSE_KMS].kms.needed = 3_200).expect("bites");
+    assert!(said.contains("at 2 KMS calls per request it is reached at 150 requests/s"), "{said}");
+}
+
+#[test]
+fn a_larger_quota_that_is_throttled_itself_is_no_relief() {
+    let said = says(Rule::Quota, |report| report.runs[LARGER_QUOTA].kms.throttled = 1).expect("bites");
+    assert!(!said.contains("nothing is throttled"), "{said}");
+}
+
+#[test]
+fn without_calls_or_without_a_quota_nothing_bites() {
+    let calls = says(Rule::Quota, |report| report.runs.truncate(1));
+    assert_eq!(calls.as_deref(), Some("No KMS call was made, so no quota bites."));
+    let quota = says(Rule::Quota, |report| report.runs.iter_mut().for_each(|run| run.quota_per_s = None));
+    assert!(quota.expect("calls were made").starts_with("No run stood under a KMS quota"));
+}
+
+#[test]
+fn the_cheapest_change_saves_half_of_the_calls_or_is_none() {
+    let needed = |calls: u64| {
+        says(Rule::Change, |report| report.runs[BUCKET_KEY].kms.needed = calls).expect("compared")
+    };
+    assert!(
+        needed(800)
+            .contains("a Bucket Key: sse-kms-bucket-key needs 0.5 KMS calls per request where sse-kms")
+    );
+    assert!(
+        needed(801).starts_with("Neither Bucket Key nor cache halves the KMS calls here: sse-kms-bucket-key")
+    );
+    let cache =
+        says(Rule::Change, |report| report.runs[BUCKET_KEY].mode = SseMode::KmsCached).expect("compared");
+    assert!(
+        cache.starts_with("The cheapest change is a data-key cache in the client: kms-cached"),
+        "{cache}"
+    );
+    assert_eq!(says(Rule::Change, |report| drop(report.runs.remove(BUCKET_KEY))), None);
+}
+
+#[test]
+fn one_bucket_that_causes_most_calls_is_named_when_there_is_room() {
+    let alone = |bucket: u64| {
+        says(Rule::Concentration, |report| {
+            report.runs.remove(BUCKET_KEY);
+            report.runs[SSE_KMS].kms.calls = 1_000;
+            report.runs[SSE_KMS].attribution.bucket[0].calls = bucket;
+            report.runs[SSE_KMS].attribution.principal.truncate(1);
+        })
+    };
+    assert_eq!(alone(499), None);
+    assert_eq!(
+        alone(500).as_deref(),
+        Some("Of the KMS calls under sse-kms, 50.0 % come from one bucket: logs.")
+    );
+}

@@ -1,0 +1,9 @@
+//! One machine, two drivers: laws and oracles of the simulator, replayed logs, and the live driver beside it.
+
+mod fast;
+mod laws;
+mod ledger;
+mod live;
+mod oracle;
+mod replay;
+mod twin;

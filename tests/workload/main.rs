@@ -1,0 +1,5 @@
+//! Workloads: schedules and draws, scenario files, traces.
+
+mod laws;
+mod scenario;
+mod trace;
