@@ -1,6 +1,6 @@
 //! `s3seal plan`: a workload and objectives in, a plan with its reasons out.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
@@ -13,7 +13,8 @@ use s3seal::report::Objectives;
 use s3seal::request::SseMode;
 use s3seal::rig::QUOTA_DATE;
 use s3seal::units::{Span, Usd};
-use s3seal::workload::{RetryPolicy, Scope, span};
+use s3seal::workload::profile::Profile;
+use s3seal::workload::{RetryPolicy, Scenario, Scope, Source, span};
 
 use super::file::Output;
 use super::{COMMIT, Failure, pricing, rendering, workload};
@@ -22,6 +23,9 @@ use super::{COMMIT, Failure, pricing, rendering, workload};
 pub(super) struct Arguments {
     #[command(flatten)]
     workload: workload::Arguments,
+    /// A profile as JSON (see `s3seal profile`) for rates, operations, sizes and popularity; the scenario is around it
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["trace", "rate"])]
+    profile: Option<PathBuf>,
     /// Objectives, constraints, growth and candidates as a TOML file (docs/PLAN.md); flags go before it
     #[arg(long, value_name = "FILE")]
     question: Option<PathBuf>,
@@ -152,12 +156,16 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     let page = html.as_deref().map(|path| Output::new(Some(path), *force, false)).transpose()?;
     let output = Output::new(output.as_deref(), *force, false)?;
     let question = arguments.question()?;
-    let work = arguments.workload.work(None)?;
+    let mut work = arguments.workload.work(None)?;
+    if let Some(path) = &arguments.profile {
+        let (source, note) = profiled(path, work.source.scenario(), question.requests_max)?;
+        work = workload::Work { source, notes: vec![note] };
+    }
     let pricing = arguments.pricing.pricing(work.source.scenario())?;
     let around = Surroundings {
         pricing: &pricing,
         date: arguments.date.unwrap_or(QUOTA_DATE),
-        from_profile: false,
+        from_profile: arguments.profile.is_some(),
         drills: &arguments.drill,
         unknowns: &arguments.solve,
     };
@@ -171,6 +179,25 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
         failed = true;
     }
     Ok(if failed { ExitCode::from(3) } else { ExitCode::SUCCESS })
+}
+
+/// The load of the profile at `path` in the surroundings of `base`, and what a reader should know of it.
+fn profiled(path: &Path, base: &Scenario, requests_max: u64) -> Result<(Source, String), Failure> {
+    let (name, text) = pricing::read(path)?;
+    let refuse = |error: &dyn std::fmt::Display| Failure::usage(format_args!("{name}: {error}"));
+    let profile = Profile::from_json(text.as_bytes()).map_err(|error| refuse(&error))?;
+    let scenario = profile.scenario(base, requests_max).map_err(|error| refuse(&error))?;
+    let sent = if profile.requests() > requests_max {
+        "; of these the busiest stretch is run, and bills are as if it were always so"
+    } else {
+        ""
+    };
+    let note = format!(
+        "Rates, operations, sizes and popularity are those of the profile {name}: {} requests{sent}. The order in which objects came is not in \
+         a profile: what caches save is that of independent draws.",
+        profile.requests(),
+    );
+    Ok((Source::Scenario(scenario), note))
 }
 
 impl Arguments {

@@ -2,4 +2,5 @@
 
 mod desk;
 mod law;
+mod log;
 mod story;
