@@ -39,6 +39,9 @@ mod cost;
 #[path = "scoreboard/log.rs"]
 mod log;
 
+#[path = "scoreboard/plan.rs"]
+mod plan;
+
 use board::Board;
 use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
 
@@ -72,5 +75,6 @@ fn main() {
     live::run(&mut board);
     cost::run(&mut board);
     log::run(&mut board);
+    plan::run(&mut board);
     board.finish();
 }

@@ -78,7 +78,7 @@ pub struct Figures {
     pub kms_calls_per_s: Figure<f64>,
     /// The most KMS calls in one second.
     pub kms_peak_per_s: Figure<u64>,
-    /// 1 − peak ÷ quota; none where no quota matters.
+    /// 1 − (peak + calls of others) ÷ quota; none where no quota matters.
     pub headroom: Option<Figure<f64>>,
     /// What encryption adds to a month's bill.
     pub adds_usd: Figure<Usd>,
@@ -113,7 +113,7 @@ impl Figures {
             throttled: simulated(run.throttled_share().unwrap_or(0.0)),
             kms_calls_per_s: simulated(run.kms.calls_per_s),
             kms_peak_per_s: simulated(run.kms.peak_calls_per_s),
-            headroom: headroom(&trial.candidate, run.kms.peak_calls_per_s),
+            headroom: headroom(&trial.candidate, run.kms.peak_calls_per_s, trial.background),
             adds_usd: simulated(trial.adds),
             total_usd: simulated(trial.total),
             prices_complete: trial.complete,
@@ -133,6 +133,6 @@ impl Figures {
 }
 
 #[expect(clippy::cast_precision_loss, reason = "counts of a second")]
-fn headroom(candidate: &Candidate, peak: u64) -> Option<Figure<f64>> {
-    uses_kms(candidate.mode).then(|| simulated(1.0 - peak as f64 / candidate.quota as f64))
+fn headroom(candidate: &Candidate, peak: u64, background: f64) -> Option<Figure<f64>> {
+    uses_kms(candidate.mode).then(|| simulated(1.0 - (peak as f64 + background) / candidate.quota as f64))
 }

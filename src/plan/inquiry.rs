@@ -32,6 +32,8 @@ pub(super) struct Trial {
     /// else they are those of filling caches.
     pub(super) steady: bool,
     pub(super) revocation: Revocation,
+    /// KMS calls per second that others make on the same quota.
+    pub(super) background: f64,
 }
 
 /// How a candidate is judged.
@@ -79,6 +81,7 @@ impl Judge<'_> {
             missed,
             steady,
             revocation: Revocation::of(candidate, scenario),
+            background: scenario.kms.background,
             run,
         })
     }

@@ -90,7 +90,8 @@ impl<'a> Draft<'a> {
             }
         })?;
         let scenario = asked.scenario();
-        let own_quota = match scenario.kms.quota {
+        let named = scenario.kms.quota.or(question.grid.quotas.iter().copied().min());
+        let own_quota = match named {
             Some(quota) => quota,
             None => Quota::for_region(&scenario.kms.region, around.date)
                 .map_err(|error| PlanError::Quota(error.to_string()))?
@@ -357,7 +358,7 @@ impl<'a> Draft<'a> {
     fn notes(&self) -> Vec<String> {
         let scenario = self.source.scenario();
         let mut notes = Vec::new();
-        if scenario.kms.quota.is_none() {
+        if scenario.kms.quota.is_none() && self.question.grid.quotas.is_empty() {
             notes.push(format!(
                 "The quota of {} KMS calls/s is what AWS publishes for {} on {}; your account's may be another (Service Quotas).",
                 figure::count(self.own_quota),
@@ -383,8 +384,8 @@ impl<'a> Draft<'a> {
         let unsteady = self.tried().iter().filter(|(_, trial)| !trial.steady).count();
         if unsteady > 0 {
             notes.push(format!(
-                "{unsteady} of {} runs are shorter than the lives of their keys: their KMS calls are in part those of filling caches. \
-                 More requests (--requests) let them run longer.",
+                "In {unsteady} of {} runs keys outlive the run: their KMS calls are those of filling caches, rather too many. More \
+                 requests (--requests) let them run longer.",
                 self.tried().len()
             ));
         }
