@@ -162,11 +162,12 @@ fn sizes(histogram: &Histogram, base: &SizeLaw) -> SizeLaw {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::workload::profile::{OperationCount, Profiler};
+    use crate::workload::log::Account;
+    use crate::workload::profile::{OperationCount, ProfileOptions, Profiler};
 
     #[test]
     fn the_mix_the_rates_and_the_sizes_are_those_of_the_profile() {
-        let mut profile = Profiler::new(Default::default()).finish(&Default::default());
+        let mut profile = Profiler::new(ProfileOptions::default()).finish(&Account::default());
         let of = |requests, ranged| OperationCount { requests, ranged, ..OperationCount::default() };
         profile.operations.insert("GetObject".into(), of(60, 20));
         profile.operations.insert("PutObject".into(), of(20, 0));
@@ -192,8 +193,8 @@ mod tests {
         let busiest = profile.scenario(&Scenario::default(), 80).unwrap();
         assert_eq!(busiest.arrival, ArrivalProcess::Poisson { rate: 60.0 }, "the busiest stretch alone");
         assert!(
-            Profiler::new(Default::default())
-                .finish(&Default::default())
+            Profiler::new(ProfileOptions::default())
+                .finish(&Account::default())
                 .scenario(&Scenario::default(), 1)
                 .is_err()
         );
