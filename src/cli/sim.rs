@@ -1,14 +1,18 @@
 //! `s3seal sim`: a scenario or a trace in virtual time, all modes and quotas side by side.
 
+use std::io::BufWriter;
+use std::path::{Path, PathBuf};
+
 use clap::Args;
 use rayon::prelude::*;
 use s3seal::pipeline::uses_kms;
 use s3seal::report::{Recorder, Report, Search, Summary};
 use s3seal::request::SseMode;
-use s3seal::sim::{self, Measured, Options};
+use s3seal::sim::{self, Audit, Measured, Options};
 use s3seal::units::Timestamp;
 use s3seal::workload::Source;
 
+use super::file::Output;
 use super::find_max::{self, Tried};
 use super::{COMMIT, Failure, rendering, workload};
 
@@ -21,6 +25,9 @@ pub(super) struct Arguments {
     workload: workload::Arguments,
     #[command(flatten)]
     rendering: rendering::OfRun,
+    /// Also write the KMS calls of the run, one mode and one quota, as `CloudTrail` would have them: a record a line
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["find_max", "shard"])]
+    audit: Option<PathBuf>,
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
@@ -33,7 +40,11 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
         .iter()
         .flat_map(|&mode| arguments.workload.quotas(mode).into_iter().map(move |quota| (mode, quota)))
         .collect();
+    let audit = arguments.audit.as_deref().map(|path| Auditing::new(path, arguments, &rows)).transpose()?;
     let mut simulated = simulate(&arguments.workload, &work.source, &rows)?;
+    if let Some(audit) = audit {
+        audit.run(&arguments.workload, &work.source)?;
+    }
     let mut report = Report::new(scenario.seed(), scenario.to_toml(), simulated.runs());
     report.commit = COMMIT.into();
     report.shard = arguments.workload.shard;
@@ -43,6 +54,39 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     report.searches = simulated.searches;
     report.price(&pricing).map_err(Failure::new)?;
     arguments.rendering.write(output, &report, &simulated.recorded)
+}
+
+/// The run whose KMS calls are wanted one by one.
+struct Auditing {
+    output: Output,
+    mode: SseMode,
+    quota: Option<u64>,
+}
+
+impl Auditing {
+    fn new(path: &Path, arguments: &Arguments, rows: &[(SseMode, Option<u64>)]) -> Result<Self, Failure> {
+        let &[(mode, quota)] = rows else {
+            return Err(Failure::usage(format_args!(
+                "--audit writes the calls of one run, here are {}: give one mode and one quota, as in --modes sse-kms",
+                rows.len()
+            )));
+        };
+        let output = Output::new(Some(path), arguments.rendering.force(), false)?;
+        Ok(Self { output, mode, quota })
+    }
+
+    /// Runs once more, which gives the same calls, and writes them.
+    fn run(self, arguments: &workload::Arguments, source: &Source) -> Result<(), Failure> {
+        let Self { mut output, mode, quota } = self;
+        let (part, quota) = arguments.part(source, quota)?;
+        let options = Options { quota, concurrency: arguments.concurrency, ..Options::default() };
+        let mut audit =
+            Audit::new(BufWriter::new(&mut output), mode, source.naming(), source.scenario().seed());
+        let mut rows = Recorder::new(sim::window(source.scenario()));
+        sim::run_audited(&part, mode, &options, &mut rows, &mut audit).map_err(Failure::usage)?;
+        audit.finish().map_err(|error| output.failure(&error))?;
+        output.finish()
+    }
 }
 
 /// A run with its rows.

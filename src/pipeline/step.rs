@@ -157,6 +157,8 @@ pub struct Call {
     pub cause: Option<Operation>,
     /// The bucket.
     pub bucket: u32,
+    /// The object; none for a refresh ahead.
+    pub object: Option<u64>,
     /// Who asks.
     pub principal: u32,
     /// The KMS key.

@@ -2,7 +2,7 @@
 
 use crate::ledger::{Ledger, calls_of, simulate};
 use s3seal::request::{Ending, KmsAnswer, Operation, SseMode};
-use s3seal::sim::Options;
+use s3seal::sim::{self, Options};
 use s3seal::units::Span;
 use s3seal::workload::{ArrivalProcess, Mix, Scenario, Stop};
 
@@ -281,4 +281,18 @@ fn values_that_a_room_refuses_are_named_as_in_the_scenario() {
     assert!(
         refused(|scenario| scenario.kms.region = "mars".into()).starts_with("kms.region is mars: expected")
     );
+}
+
+#[test]
+fn options_that_no_run_can_be_made_with_are_refused_by_name() {
+    let options = Options::default;
+    for (bad, field) in [
+        (Options { shard: Some((5, 4)), ..options() }, "shard"),
+        (Options { shard: Some((0, 0)), ..options() }, "shard"),
+        (Options { concurrency: Some(0), ..options() }, "concurrency"),
+        (Options { in_flight_max: 0, ..options() }, "in_flight_max"),
+    ] {
+        let refused = sim::run(&Scenario::default(), SseMode::SseKms, &bad, &mut Ledger::default());
+        assert_eq!(refused.unwrap_err().field, field);
+    }
 }

@@ -10,6 +10,8 @@ mod chart;
 mod palette;
 mod panel;
 mod plan;
+mod profile;
+mod profile_chart;
 mod sheet;
 mod table;
 
@@ -28,6 +30,7 @@ use crate::units::Usd;
 pub use bill::BillPage;
 pub use palette::{DARK, LIGHT, Theme};
 pub use plan::{PlanPage, PlanPoint};
+pub use profile::ProfilePage;
 
 /// Characters of a name from outside.
 const NAME: usize = 80;
