@@ -41,6 +41,9 @@ mod cost;
 #[path = "scoreboard/log.rs"]
 mod log;
 
+#[path = "scoreboard/plan.rs"]
+mod plan;
+
 use board::Board;
 use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
 
@@ -75,5 +78,6 @@ fn main() {
     live::run(&mut board);
     cost::run(&mut board);
     log::run(&mut board);
+    plan::run(&mut board);
     board.finish();
 }

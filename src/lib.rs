@@ -28,6 +28,8 @@ pub mod client;
 pub mod rig;
 // A run in virtual time.
 pub mod sim;
+// The planner: which mode, which cache, which quota, what it costs, and why.
+pub mod plan;
 // A run on the clock, with real encryption.
 pub mod live;
 

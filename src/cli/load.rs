@@ -5,15 +5,16 @@ use std::sync::atomic::Ordering;
 
 use clap::Args;
 use s3seal::live::{self, Buffers, Options, Progress};
+use s3seal::pipeline::uses_kms;
 use s3seal::report::{Kind, Objectives, Recorder, Report, Run, Search, Summary};
 use s3seal::request::SseMode;
+use s3seal::sim::{name, window};
 use s3seal::units::Span;
 use s3seal::workload::{Scenario, Source, Stop};
 
 use super::find_max::{self, Tried};
-use super::sim::{Recorded, name, simulate, window};
+use super::sim::{Recorded, simulate};
 use super::watch::Watch;
-use super::workload::uses_kms;
 use super::{COMMIT, Failure, file, machine, rendering, store, workload};
 
 /// Quota of the live rows of the default run: that of most Regions until 2022, low enough to bite at 8,000/s.

@@ -23,6 +23,7 @@ mod report;
 mod cost;
 mod log_file;
 mod profile;
+mod plan;
 
 use std::fmt;
 use std::process::ExitCode;
@@ -51,6 +52,8 @@ enum Verb {
     Cost(Box<cost::Arguments>),
     /// What real logs say of a load: rates, sizes, popularity, and the KMS calls it makes
     Profile(Box<profile::Arguments>),
+    /// Which mode, which cache, which quota, what it costs, and why
+    Plan(Box<plan::Arguments>),
     /// Seal a file or standard input under a key file
     Seal(file::Transfer),
     /// Open what was sealed; a new output file is readable by you alone
@@ -98,6 +101,7 @@ pub(crate) fn run() -> ExitCode {
         Verb::Scenario(arguments) => scenario::run(&arguments).map(done),
         Verb::Cost(arguments) => cost::run(&arguments),
         Verb::Profile(arguments) => profile::run(&arguments).map(done),
+        Verb::Plan(arguments) => plan::run(&arguments),
         Verb::Seal(arguments) => seal::run(&arguments).map(done),
         Verb::Open(arguments) => open::run(&arguments).map(done),
         Verb::Keygen(arguments) => keygen::run(&arguments).map(done),

@@ -167,7 +167,7 @@ fn interval_log(runs: &[Recorded]) -> Result<Vec<u8>, Failure> {
     Ok(bytes)
 }
 
-fn style(output: &Output) -> Style {
+pub(super) fn style(output: &Output) -> Style {
     let terminal = !output.is_file() && std::io::stdout().is_terminal();
     if !terminal {
         return Style::default();

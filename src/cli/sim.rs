@@ -5,15 +5,15 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use rayon::prelude::*;
-use s3seal::report::{Kind, Member, Recorder, Report, Run, Search, Summary, Window};
+use s3seal::pipeline::uses_kms;
+use s3seal::report::{Recorder, Report, Search, Summary};
 use s3seal::request::SseMode;
-use s3seal::sim::{self, Audit, Options};
+use s3seal::sim::{self, Audit, Measured, Options};
 use s3seal::units::Timestamp;
-use s3seal::workload::{Scenario, Source, Stop};
+use s3seal::workload::Source;
 
 use super::file::Output;
 use super::find_max::{self, Tried};
-use super::workload::uses_kms;
 use super::{COMMIT, Failure, rendering, workload};
 
 /// How fine a search for the highest rate is: a simulated run has no noise, so the answer is as sharp as the seed allows.
@@ -82,7 +82,7 @@ impl Auditing {
         let options = Options { quota, concurrency: arguments.concurrency, ..Options::default() };
         let mut audit =
             Audit::new(BufWriter::new(&mut output), mode, source.naming(), source.scenario().seed());
-        let mut rows = Recorder::new(window(source.scenario()));
+        let mut rows = Recorder::new(sim::window(source.scenario()));
         sim::run_audited(&part, mode, &options, &mut rows, &mut audit).map_err(Failure::usage)?;
         audit.finish().map_err(|error| output.failure(&error))?;
         output.finish()
@@ -154,39 +154,10 @@ fn simulate_one(
     mode: SseMode,
     quota: Option<u64>,
 ) -> Result<(Recorded, Option<String>), Failure> {
-    let mut recorder = Recorder::new(window(source.scenario()));
     let (part, quota) = arguments.part(source, quota)?;
     let shard = arguments.shard.map(|shard| (shard.index, shard.of));
     let options = Options { quota, concurrency: arguments.concurrency, shard, ..Options::default() };
-    let run = sim::run_source(&part, mode, &options, &mut recorder).map_err(Failure::usage)?;
-    let facts = Run {
-        mode,
-        kind: Kind::Simulated,
-        quota_per_s: uses_kms(mode).then(|| run.quota_per_s.into()),
-        until: run.measured_until,
-        concurrency: options.concurrency,
-    };
-    let summary = Summary::new(&recorder, &facts, name(source));
+    let Measured { run, recorder, summary } = sim::measure(&part, mode, &options).map_err(Failure::usage)?;
     let recorded = Recorded { summary, recorder, until: run.measured_until };
     Ok((recorded, run.note.filter(|_| uses_kms(mode))))
-}
-
-/// The measured part that `scenario` plans; its end is not known beforehand where it is a number of requests.
-pub(super) fn window(scenario: &Scenario) -> Window {
-    let from = Timestamp::ZERO + scenario.warm_up;
-    let until = match scenario.stop {
-        Stop::Duration(duration) => from + duration,
-        Stop::Operations(_) => Timestamp::MAX,
-    };
-    Window { from, until }
-}
-
-/// The names of buckets, principals and KMS keys in reports on `source`.
-pub(super) fn name(source: &Source) -> impl Fn(Member) -> String {
-    let naming = source.naming();
-    move |member| match member {
-        Member::Bucket(bucket) => naming.bucket(bucket),
-        Member::Principal(principal) => naming.principal_name(principal),
-        Member::KmsKey(key) => naming.kms_key_arn(key),
-    }
 }

@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use clap::Args;
 use s3seal::cost::Region;
-use s3seal::pipeline;
+use s3seal::pipeline::uses_kms;
 use s3seal::report::{Objectives, Shard};
-use s3seal::request::{Operation, SseMode};
+use s3seal::request::SseMode;
 use s3seal::rig;
 use s3seal::units::Span;
 use s3seal::workload::{ArrivalProcess, Replay, ReplayOptions, Scenario, Source, Stop, preset, span};
@@ -210,11 +210,6 @@ impl Arguments {
             None => Failure::usage(error),
         }
     }
-}
-
-/// Whether a quota can matter to `mode`.
-pub(super) fn uses_kms(mode: SseMode) -> bool {
-    pipeline::calls(Operation::PutObject, mode, false) > 0
 }
 
 fn set_rate(arrival: &mut ArrivalProcess, to: f64) {

@@ -55,7 +55,7 @@ pub use fetch::{Fetch, failure_of};
 pub use hit::Hit;
 pub use job::Job;
 pub use machine::Request;
-pub use need::{Need, calls, is_cached, is_service_side, needs, phases, reads, spend};
+pub use need::{Need, calls, is_cached, is_service_side, needs, phases, reads, spend, uses_kms};
 pub use prefix::{PREFIX_READS_PER_SECOND, PREFIX_WRITES_PER_SECOND, PrefixLimits};
 pub use step::{
     Action, Call, FetchAction, FetchInput, Input, KeyHandle, Keyed, Parking, Phase, Reply, Standing, Tally,

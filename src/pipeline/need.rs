@@ -92,6 +92,11 @@ pub const fn calls(operation: Operation, mode: SseMode, warm: bool) -> u32 {
     }
 }
 
+/// Whether a quota of KMS can matter to `mode`.
+pub const fn uses_kms(mode: SseMode) -> bool {
+    calls(Operation::PutObject, mode, false) > 0
+}
+
 /// What happens once the data keys are there, in order.
 pub const fn phases(operation: Operation) -> &'static [Phase] {
     match operation {

@@ -19,7 +19,7 @@ pub(super) fn per_second(count: u64, span_ns: u64) -> f64 {
 pub(super) const NONE: &str = "–";
 
 /// A count with thousands separators: `1,234,567`.
-pub(super) fn count(n: u64) -> String {
+pub(crate) fn count(n: u64) -> String {
     let digits = n.to_string();
     let mut shown = String::with_capacity(digits.len() + digits.len() / 3);
     for (place, digit) in digits.chars().enumerate() {
@@ -37,7 +37,7 @@ pub(super) fn count(n: u64) -> String {
     clippy::cast_sign_loss,
     reason = "rounded and not negative; a rate beyond u64 saturates"
 )]
-pub(super) fn rate(per_second: f64) -> String {
+pub(crate) fn rate(per_second: f64) -> String {
     match per_second {
         n if n.is_nan() || n <= 0.0 => "0".into(),
         n if n < 0.0005 => "<0.001".into(),
@@ -54,7 +54,7 @@ fn trimmed(decimal: String) -> String {
 }
 
 /// A share as a percentage with one decimal. What is not nothing never shows as 0 %, what is not all never as 100 %.
-pub(super) fn share(of_one: Option<f64>) -> String {
+pub(crate) fn share(of_one: Option<f64>) -> String {
     match of_one {
         None => NONE.into(),
         Some(n) if n.is_nan() => NONE.into(),
@@ -67,7 +67,7 @@ pub(super) fn share(of_one: Option<f64>) -> String {
 }
 
 /// A length of time with three digits: `1.23 ms`, `12.3 ms`, `123 ms`.
-pub(super) fn time(nanos: u64) -> String {
+pub(crate) fn time(nanos: u64) -> String {
     let units = [(NANOS_PER_SECOND, "s"), (1_000_000, "ms"), (1_000, "µs")];
     // The largest unit in which the figure, rounded, reaches 1: 999.9 µs is 1 ms.
     for (unit, name) in units {
@@ -102,7 +102,7 @@ pub(super) fn cells(text: &str) -> usize {
 ///
 /// Control characters, characters that turn the writing direction, invisible ones and right-to-left letters (which
 /// would reorder the numbers beside them) are shown by their code point: `\u{202e}`.
-pub(super) fn name(text: &str, room: usize) -> String {
+pub(crate) fn name(text: &str, room: usize) -> String {
     let mut shown = String::new();
     let mut used = 0;
     for c in text.chars() {

@@ -12,7 +12,7 @@ mod compare;
 mod cost;
 mod csv;
 mod distribution;
-mod figure;
+pub(crate) mod figure;
 mod finding;
 mod hdr;
 mod json;
@@ -41,7 +41,7 @@ pub use cost::{
 pub use distribution::{Distribution, Percentiles};
 pub use finding::{Finding, Rule};
 pub use hdr::{LoggedRun, merge_interval_logs, write_interval_log};
-pub use html::{BillPage, DARK, LIGHT, ProfilePage, Theme};
+pub use html::{BillPage, DARK, LIGHT, PlanPage, PlanPoint, ProfilePage, Theme};
 pub use json::ReportError;
 pub use objective::{Limit, Miss, Objective, ObjectiveError, Objectives, Quantity};
 pub use record::{Coded, MergeError, OperationCoded, Record, Tallied};
@@ -52,7 +52,9 @@ pub use summary::{
     Amplification, Attribution, Cache, Endings, Kind, Kms, KmsOperation, Member, OperationSummary,
     PhaseMeans, PhasePercentiles, REFRESH_AHEAD, Run, SecondSummary, Share, Summary,
 };
+pub(crate) use table::Tone;
 pub use text::Style;
+pub(crate) use text::wrapped;
 
 /// The version of the report's format. Fields may be added within a version; what a field means never changes in one.
 pub const VERSION: u32 = 1;

@@ -7,7 +7,7 @@ use crate::units::Usd;
 
 /// What a piece of text is, for its colour.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Tone {
+pub(crate) enum Tone {
     Alarm,
     Faint,
     Plain,

@@ -367,7 +367,7 @@ pub(super) fn rate_of(charge: &Charge) -> String {
 }
 
 /// Writes `text` in lines that fit, each after the first indented by the width of `lead`.
-pub(super) fn wrapped(out: &mut String, text: &str, lead: &str, style: Style, tone: Tone) {
+pub(crate) fn wrapped(out: &mut String, text: &str, lead: &str, style: Style, tone: Tone) {
     let room = style.width().min(PROSE_MAX) - cells(lead);
     let mut lines: Vec<String> = vec![String::new()];
     for word in text.split_whitespace() {

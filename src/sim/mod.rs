@@ -47,9 +47,11 @@ mod object;
 mod option;
 mod run;
 mod fast;
+mod measure;
 mod entry;
 
 pub use crate::report::Sink;
 pub use audit::Audit;
 pub use entry::{run, run_arrivals, run_audited, run_source};
+pub use measure::{Measured, measure, name, window};
 pub use option::{IN_FLIGHT_MAX_DEFAULT, Options, Run};

@@ -152,6 +152,17 @@ impl Replay {
         Self::new(Arc::clone(&self.trace), &self.base, ReplayOptions { speed, ..self.options })
     }
 
+    /// The same trace in surroundings that `change` has changed.
+    ///
+    /// # Errors
+    ///
+    /// [`ReplayError`].
+    pub fn under(&self, change: impl FnOnce(&mut Scenario)) -> Result<Self, ReplayError> {
+        let mut base = self.base.clone();
+        change(&mut base);
+        Self::new(Arc::clone(&self.trace), &base, self.options)
+    }
+
     /// Its names.
     pub fn naming(&self) -> Naming {
         self.trace.naming.in_region(&self.scenario.kms.region)

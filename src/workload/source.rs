@@ -57,6 +57,23 @@ impl Source {
         }
     }
 
+    /// The same with what `change` changes around it; of a trace requests, objects, sizes and names stay its own.
+    ///
+    /// # Errors
+    ///
+    /// [`ReplayError`] for a scenario that does not hold.
+    pub fn under(&self, change: impl FnOnce(&mut Scenario)) -> Result<Self, ReplayError> {
+        match self {
+            Self::Scenario(scenario) => {
+                let mut changed = scenario.clone();
+                change(&mut changed);
+                changed.validate()?;
+                Ok(Self::Scenario(changed))
+            }
+            Self::Replay(replay) => Ok(Self::Replay(replay.under(change)?)),
+        }
+    }
+
     /// The same with `rate` requests per second in the long run: of a trace another speed.
     ///
     /// # Errors

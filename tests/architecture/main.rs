@@ -68,7 +68,8 @@ pub(crate) const ROOMS: &[Room] = &[
     room("sim",      &["units", "envelope", "request", "kms", "cache", "pipeline", "workload", "report", "rig"], &[]),
     room("live",     &["units", "envelope", "request", "kms", "cache", "pipeline", "workload", "report", "client", "rig"],
                      &[Async, Clock, KeyBytes, Rayon, Thread]),
-    room("plan",     &["units", "request", "kms", "cache", "workload", "cost", "report", "rig", "sim"], &[Rayon]),
+    room("plan",     &["units", "request", "kms", "cache", "pipeline", "workload", "cost", "report", "rig", "sim"],
+                     &[Rayon]),
     // Later rooms: each may import what stands above it.
     room("store",    EARLIER, &[Async, Clock, File, KeyBytes, Rayon, Socket, Thread]),
     room("access",   EARLIER, &[]),

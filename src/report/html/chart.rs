@@ -367,7 +367,7 @@ impl Curve {
 }
 
 /// A time on the axis: nothing stands where 1 ns does.
-fn log(nanos: u64) -> f64 {
+pub(super) fn log(nanos: u64) -> f64 {
     libm::log10(height(nanos.max(1)))
 }
 
@@ -377,7 +377,7 @@ fn place(part: u32) -> f64 {
 }
 
 /// A power of ten of nanoseconds.
-fn decade(power: f64) -> String {
+pub(super) fn decade(power: f64) -> String {
     #[expect(clippy::cast_possible_truncation, reason = "0 to 20")]
     let power = libm::round(power) as i64;
     let (unit, below) = match power {

@@ -9,6 +9,7 @@ mod bill;
 mod chart;
 mod palette;
 mod panel;
+mod plan;
 mod profile;
 mod profile_chart;
 mod sheet;
@@ -28,6 +29,7 @@ use crate::units::Usd;
 
 pub use bill::BillPage;
 pub use palette::{DARK, LIGHT, Theme};
+pub use plan::{PlanPage, PlanPoint};
 pub use profile::ProfilePage;
 
 /// Characters of a name from outside.

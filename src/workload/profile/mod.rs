@@ -13,6 +13,7 @@ mod matching;
 mod predict;
 mod rate;
 mod sample;
+mod scenario;
 mod summary;
 mod tally;
 mod text;

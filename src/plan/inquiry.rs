@@ -1,0 +1,166 @@
+//! Trying a candidate: one simulated run, priced and held against the demands.
+
+use super::candidate::Candidate;
+use super::error::PlanError;
+use super::load::seconds;
+use super::objective::Demands;
+use super::revocation::Revocation;
+use crate::cost::Bill;
+use crate::pipeline::is_cached;
+use crate::report::{Pricing, PricingError, Summary};
+use crate::rig::settings;
+use crate::sim::{Options, measure};
+use crate::units::{Span, Usd};
+use crate::workload::{ArrivalProcess, Scenario, Source, Stop};
+
+/// What a candidate came to.
+#[derive(Clone, Debug)]
+pub(super) struct Trial {
+    pub(super) candidate: Candidate,
+    /// The run, without its distributions.
+    pub(super) run: Summary,
+    /// What encryption adds to a month's bill.
+    pub(super) adds: Usd,
+    /// The month's bill.
+    pub(super) total: Usd,
+    /// Whether every line has a price, and whether all are confirmed.
+    pub(super) complete: bool,
+    pub(super) confirmed: bool,
+    /// Demands that it misses.
+    pub(super) missed: Vec<String>,
+    /// Whether keys came to the end of their lives before and in the measured part, so that its calls are those of every day;
+    /// else they are those of filling caches.
+    pub(super) steady: bool,
+    pub(super) revocation: Revocation,
+    /// KMS calls per second that others make on the same quota.
+    pub(super) background: f64,
+}
+
+/// How a candidate is judged.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Judge<'a> {
+    pub(super) demands: &'a Demands,
+    pub(super) pricing: &'a Pricing,
+}
+
+impl Judge<'_> {
+    /// Runs `source` under `candidate`.
+    pub(super) fn try_out(&self, source: &Source, candidate: &Candidate) -> Result<Trial, PlanError> {
+        let mut changed = source.under(|scenario| *scenario = candidate.apply(scenario))?;
+        let steady = is_steady(candidate, changed.scenario());
+        if !steady {
+            changed = unwarmed(&changed)?;
+        }
+        let options = Options { quota: Some(candidate.quota), ..Options::default() };
+        let mut run = measure(&changed, candidate.mode, &options)?.summary;
+        (run.record, run.attribution) = (None, crate::report::Attribution::default());
+        let usage = run.usage(self.pricing)?.filter(|_| run.offered > 0).ok_or(PlanError::Nothing)?;
+        let bill = Bill::new(&usage, &self.pricing.book, self.pricing.terms).map_err(PricingError::Bill)?;
+        let mut missed: Vec<String> = self
+            .demands
+            .keep
+            .missed(&run)
+            .iter()
+            .map(|miss| format!("{miss}, and {} is demanded", miss.objective))
+            .collect();
+        if let Some(budget) = self.demands.budget
+            && bill.encryption() > budget
+        {
+            missed.push(format!(
+                "encryption adds {} USD a month, and the budget is {budget}",
+                bill.encryption()
+            ));
+        }
+        let scenario = changed.scenario();
+        Ok(Trial {
+            candidate: *candidate,
+            adds: bill.encryption(),
+            total: bill.total(),
+            complete: bill.missing().next().is_none(),
+            confirmed: bill.unconfirmed().next().is_none(),
+            missed,
+            steady,
+            revocation: Revocation::of(candidate, scenario),
+            background: scenario.kms.background,
+            run,
+        })
+    }
+}
+
+/// How long keys live under `candidate`; none where none is kept.
+pub(super) fn lifetime(candidate: &Candidate, scenario: &Scenario) -> Option<Span> {
+    if !is_cached(candidate.mode) {
+        return None;
+    }
+    match Revocation::of(candidate, scenario) {
+        Revocation::Within(span) | Revocation::Unpublished(span) => Some(span),
+        Revocation::AtOnce | Revocation::Never => {
+            Some(settings(scenario, candidate.mode).bucket_key.lifetime)
+        }
+    }
+}
+
+fn is_steady(candidate: &Candidate, scenario: &Scenario) -> bool {
+    let measured = match scenario.stop {
+        Stop::Duration(measured) => measured,
+        Stop::Operations(_) => Span::ZERO,
+    };
+    lifetime(candidate, scenario).is_none_or(|life| life <= scenario.warm_up && life <= measured)
+}
+
+/// `source` with all of it measured: where keys outlive a run, the calls that fill caches count, so that a bill is rather too
+/// high than too low.
+fn unwarmed(source: &Source) -> Result<Source, PlanError> {
+    let Source::Scenario(Scenario { stop: Stop::Duration(measured), warm_up, .. }) = source else {
+        return Ok(source.clone());
+    };
+    let whole = *warm_up + *measured;
+    Ok(source.under(|scenario| (scenario.warm_up, scenario.stop) = (Span::ZERO, Stop::Duration(whole)))?)
+}
+
+/// `source` run for as long as the keys that live longest: once to warm up, once measured, with at most `requests_max`
+/// requests in all. Traces, and rates that change with a plan of their own, keep their measured part.
+pub(super) fn stretched(source: &Source, longest: Span, requests_max: u64) -> Result<Source, PlanError> {
+    let Source::Scenario(scenario) = source else { return Ok(source.clone()) };
+    let Stop::Duration(asked) = scenario.stop else { return Ok(source.clone()) };
+    #[expect(clippy::cast_precision_loss, reason = "a number of requests")]
+    let room_s = requests_max as f64 / scenario.arrival.mean_rate();
+    let (before, after) = match scenario.arrival {
+        ArrivalProcess::Constant { .. } | ArrivalProcess::Poisson { .. } | ArrivalProcess::Burst { .. } => {
+            (longest, longest)
+        }
+        ArrivalProcess::Ramp { .. } | ArrivalProcess::Step { .. } => (longest, Span::ZERO),
+    };
+    let (mut warm_up, mut measured) = (scenario.warm_up.max(before), asked.max(after));
+    if seconds(warm_up + measured) > room_s {
+        // What was asked for is kept; the rest of the room goes to both in halves, to whole seconds.
+        let least = seconds(scenario.warm_up + asked);
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "seconds, not negative")]
+        let half = Span::from_seconds(((room_s - least).max(0.0) / 2.0) as u64);
+        warm_up = warm_up.min(scenario.warm_up + half);
+        measured = measured.min(asked + half);
+    }
+    Ok(source.under(|scenario| {
+        scenario.warm_up = warm_up;
+        scenario.stop = Stop::Duration(measured);
+    })?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_is_stretched_over_the_lives_of_keys_as_far_as_requests_allow() {
+        let source = Source::from(&Scenario::default());
+        let lengths = |requests| {
+            let stretched = stretched(&source, Span::from_seconds(60), requests).unwrap();
+            (stretched.scenario().warm_up, stretched.scenario().stop)
+        };
+        let s = Span::from_seconds;
+        assert_eq!(lengths(u64::MAX), (s(60), Stop::Duration(s(60))));
+        // 8,000 a second, 3 s and 5 s as asked: 40 s have 16 s more for each.
+        assert_eq!(lengths(320_000), (s(19), Stop::Duration(s(21))));
+        assert_eq!(lengths(1), (s(3), Stop::Duration(s(5))), "never less than asked");
+    }
+}

@@ -1,0 +1,68 @@
+//! The plan as one HTML page, by the house's style.
+
+use rust_decimal::prelude::ToPrimitive;
+
+use super::answer::{Plan, Verdict};
+use super::text::{Facts, revoked};
+use crate::cost::Table;
+use crate::report::{PlanPage, PlanPoint};
+
+fn table(facts: &Facts) -> Table {
+    let mut table = Table::new(&["figure", "#value", "how it is known"]);
+    table.rows = facts
+        .iter()
+        .map(|(name, value, how)| vec![name.clone(), value.clone(), how.as_str().into()])
+        .collect();
+    table
+}
+
+impl Plan {
+    /// The plan as an HTML page that needs nothing else. Names from outside are shown harmlessly.
+    pub fn to_html(&self) -> String {
+        let points = self.candidates.iter().filter_map(|judged| {
+            let figures = judged.figures.as_ref()?;
+            Some(PlanPoint {
+                label: judged.title.clone(),
+                mode: judged.mode.parse().ok()?,
+                usd: figures.adds_usd.value.decimal().to_f64().unwrap_or(0.0),
+                p99_ns: figures.p99_ns.value,
+                revoked: revoked(figures.revocation_ns.value),
+                revoked_ns: figures.revocation_ns.value,
+                kept: matches!(judged.verdict, Verdict::Chosen | Verdict::Feasible),
+                chosen: judged.verdict == Verdict::Chosen,
+            })
+        });
+        let mut tables = Vec::new();
+        let mut lists = Vec::new();
+        if let Some(choice) = &self.choice {
+            tables.push(("Figures".to_owned(), table(&choice.facts())));
+        }
+        tables.push(("Rests on".into(), table(&self.basis_facts())));
+        if let Some(growth) = &self.growth {
+            tables.push(("Growth".into(), table(&growth.facts())));
+        }
+        if let Some(transition) = &self.transition {
+            tables.push(("Transition".into(), table(&transition.facts())));
+            lists.push(("What changes with it".to_owned(), transition.warnings.clone()));
+        }
+        lists.push(("What flips the choice".into(), self.flips()));
+        lists.push(("Drills".into(), self.drilled()));
+        lists.push(("Solved".into(), self.solutions()));
+        let settings = self.choice.iter().flat_map(|choice| &choice.settings);
+        PlanPage {
+            answer: self.answer.clone(),
+            feasible: self.feasible,
+            demands: self.demands.clone(),
+            why: self.why.clone(),
+            settings: settings.map(|setting| (setting.title.clone(), setting.text.clone())).collect(),
+            points: points.collect(),
+            tables,
+            candidates: self.table(),
+            lists,
+            notes: self.notes.clone(),
+            origin: format!("seed {}, s3seal {} {}", self.seed, self.s3seal, self.commit).trim_end().into(),
+            scenario: self.scenario.clone(),
+        }
+        .to_html()
+    }
+}

@@ -1,0 +1,6 @@
+//! The planner: stories with a known right answer, laws, and its promises kept by the live driver.
+
+mod desk;
+mod law;
+mod log;
+mod story;
