@@ -451,7 +451,7 @@ impl<Key: Clone + Keyed> Request<Key> {
     }
 
     fn call(&self, need: Need, cause: Option<Operation>) -> Call {
-        let Job { principal, bucket, kms_key, .. } = self.job;
-        Call { need, handle: self.handle(need), cause, bucket, principal, kms_key }
+        let Job { due, principal, bucket, kms_key, .. } = self.job;
+        Call { need, handle: self.handle(need), cause, due, bucket, principal, kms_key }
     }
 }

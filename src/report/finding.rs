@@ -183,7 +183,7 @@ fn quota(report: &Report) -> Option<String> {
 
 /// From which rate on the calls that requests need reach the quota.
 fn reached(run: &Summary, limit: u64) -> String {
-    let Some(calls) = run.calls_per_request().filter(|calls| *calls > 0.0) else { return String::new() };
+    let Some(calls) = run.calls_needed_per_request().filter(|calls| *calls > 0.0) else { return String::new() };
     #[expect(clippy::cast_precision_loss, reason = "shown with three digits or as a whole number")]
     let from = limit as f64 / calls;
     format!("; at {} per request it is reached at {} requests/s", kms_calls(calls), rate(from))
@@ -197,7 +197,7 @@ fn kms_calls(calls: f64) -> String {
 }
 
 fn change(report: &Report) -> Option<String> {
-    let calls = |run: &Summary| run.calls_per_request().filter(|calls| *calls > 0.0);
+    let calls = |run: &Summary| run.calls_needed_per_request().filter(|calls| *calls > 0.0);
     let base = prefer_live(report, |run| run.mode == SseMode::SseKms && calls(run).is_some())?;
     let needed = calls(base)?;
     // In the order of effort: a setting of the bucket, then code of one's own.
@@ -208,7 +208,7 @@ fn change(report: &Report) -> Option<String> {
             let quota = |run: &&Summary| run.quota_per_s == base.quota_per_s;
             report.runs.iter().filter(same).find(quota).or_else(|| report.runs.iter().find(same))
         })
-        .map(|run| (run, 1.0 - run.calls_per_request().unwrap_or(0.0) / needed))
+        .map(|run| (run, 1.0 - run.calls_needed_per_request().unwrap_or(0.0) / needed))
         .collect();
     let tail = |run: &Summary| time(run.response_time_ns.p99);
     if let Some((run, saved)) = changes.iter().find(|(_, saved)| *saved >= CHANGE_MATERIAL) {
@@ -220,7 +220,7 @@ fn change(report: &Report) -> Option<String> {
             "The cheapest change is {what}: {} needs {} per request where {} needs {}, {} fewer, with a p99 of {} \
              instead of {}{}.",
             title(run),
-            kms_calls(run.calls_per_request().unwrap_or(0.0)),
+            kms_calls(run.calls_needed_per_request().unwrap_or(0.0)),
             title(base),
             rate(needed),
             share(Some(*saved)),
@@ -234,7 +234,7 @@ fn change(report: &Report) -> Option<String> {
         "Neither Bucket Key nor cache halves the KMS calls here: {}, the best that was run, needs {} per request where \
          {} needs {}.",
         title(best),
-        rate(best.calls_per_request().unwrap_or(0.0)),
+        rate(best.calls_needed_per_request().unwrap_or(0.0)),
         title(base),
         rate(needed),
     ))

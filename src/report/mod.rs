@@ -49,7 +49,7 @@ pub use recorder::{Phase, Recorder, Window};
 pub use search::{Probe, Search, Verdict};
 pub use sink::Sink;
 pub use summary::{
-    Amplification, Attribution, Cache, Endings, Kind, Kms, KmsOperation, Member, OperationSummary,
+    Amplification, Attribution, Cache, Ended, Endings, Kind, Kms, KmsOperation, Member, OperationSummary,
     PhaseMeans, PhasePercentiles, REFRESH_AHEAD, Run, SecondSummary, Share, Summary,
 };
 pub use text::Style;

@@ -6,7 +6,7 @@ use super::cost::Cost;
 use super::distribution::Percentiles;
 use super::figure::ratio;
 use super::record::Record;
-use crate::request::SseMode;
+use crate::request::{Ending, SseMode};
 use crate::units::Timestamp;
 
 /// Whether a run took real time or virtual time.
@@ -146,6 +146,26 @@ pub struct Endings {
     pub dropped: u64,
 }
 
+/// Requests that ended within the measured part, as far as S3 bills them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ended {
+    /// Did what they were asked.
+    pub succeeded: u64,
+    /// Answered with 4xx: not allowed, or the KMS key could not be used.
+    pub refused: u64,
+    /// Plaintext bytes of the successes.
+    pub bytes: u64,
+}
+
+impl Ended {
+    /// What the requests due in the measured part say of those that ended in it: nearly the same, where nothing waits.
+    pub(super) fn of_due(endings: &[u64; Ending::ALL.len()], bytes: u64) -> Self {
+        let of = |ending: Ending| endings[ending as usize];
+        let refused = of(Ending::Denied).saturating_add(of(Ending::KeyUnavailable));
+        Self { succeeded: of(Ending::Succeeded), refused, bytes }
+    }
+}
+
 /// Percentiles of the parts of a request's time.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PhasePercentiles {
@@ -193,8 +213,12 @@ pub struct Kms {
     pub failed: u64,
     /// Those that cost money.
     pub billed: u64,
-    /// Calls that would have done without any throttling or failure: granted, refused, and one for each request that
-    /// gave up throttled.
+    /// Those of them that were sent within the measured part, not after its end: what a month is scaled from. None in
+    /// reports of older programs.
+    #[serde(default)]
+    pub billed_in_window: Option<u64>,
+    /// Calls that would have done, without any throttling or failure, for the requests due in the measured part: those
+    /// granted or refused, whenever they were sent, and one for each request that gave up throttled.
     pub needed: u64,
     /// Calls sent in the measured part ÷ measured time.
     pub calls_per_s: f64,
@@ -243,7 +267,7 @@ pub struct Cache {
 /// How much more was sent than was needed; none when nothing was.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Amplification {
-    /// KMS calls sent ÷ KMS calls needed.
+    /// KMS calls sent for the requests due in the measured part ÷ KMS calls that they needed.
     pub kms_calls: Option<f64>,
     /// Attempts ÷ requests that started.
     pub attempts: Option<f64>,
@@ -265,6 +289,10 @@ pub struct OperationSummary {
     /// The same by ending.
     #[serde(default)]
     pub endings: Endings,
+    /// Requests that ended within the measured part, whenever they were due: what a month is scaled from. None in reports
+    /// of older programs.
+    #[serde(default)]
+    pub ended: Option<Ended>,
     /// `finished − due` over all that started.
     pub response_time_ns: Percentiles,
     /// `finished − due` over the successes.
@@ -343,14 +371,31 @@ pub struct SecondSummary {
     pub fetched: u64,
 }
 
+impl OperationSummary {
+    /// Requests that ended within the measured part; in a report of an older program, those that were due in it.
+    pub fn ended(&self) -> Ended {
+        let Endings { denied, key_unavailable, .. } = self.endings;
+        let refused = denied.saturating_add(key_unavailable);
+        self.ended.unwrap_or(Ended { succeeded: self.completed, refused, bytes: self.bytes })
+    }
+}
+
 impl Summary {
+    /// Successes that ended within the measured part, whenever they were due.
+    pub fn completed_in_window(&self) -> u64 {
+        self.operations.iter().fold(0, |sum, row| sum.saturating_add(row.ended().succeeded))
+    }
+
     /// Requests that started: those that the percentiles cover.
     pub fn started(&self) -> u64 {
         self.completed.saturating_add(self.failed)
     }
 
-    /// KMS calls that a request needs on average; none when no request started.
-    pub fn calls_per_request(&self) -> Option<f64> {
+    /// KMS calls that a request which started needs on average, without those that throttling and failures cost on top
+    /// (`amplification.kms_calls` times as many are sent); none when no request started.
+    ///
+    /// Law (`tests/sim/billing.rs`): 1 for PUTs and GETs under `sse-kms`, whatever the quota.
+    pub fn calls_needed_per_request(&self) -> Option<f64> {
         ratio(self.kms.needed, self.started())
     }
 

@@ -41,6 +41,7 @@ pub(crate) fn decrypt(sent: Timestamp) -> KmsCall {
     KmsCall {
         name: "Decrypt",
         cause: Some(Operation::GetObject),
+        due: sent,
         sent,
         replied: sent + ms(4),
         answer: KmsAnswer::Granted,

@@ -188,7 +188,7 @@ fn tile(run: &Summary) -> Markup {
             span { "p99 response time" }
             @if lost > 0 { span class="alarm" { (share(figure::ratio(lost, run.offered))) " of requests fail" } }
             @else { span { "no request fails" } }
-            span { (run.calls_per_request().map_or_else(|| NONE.into(), rate)) " KMS calls/request" }
+            span { (run.calls_needed_per_request().map_or_else(|| NONE.into(), rate)) " KMS calls/request" }
         }
     }
 }
