@@ -2,15 +2,16 @@
 
 use clap::Args;
 use rayon::prelude::*;
-use s3seal::report::{Kind, Member, Recorder, Report, Run, Search, Summary, Window};
+use s3seal::report::{Kind, Member, Recorder, Report, Reuse, Run, Search, Summary, Window};
 use s3seal::request::SseMode;
+use s3seal::rig;
 use s3seal::sim::{self, Options};
-use s3seal::units::Timestamp;
-use s3seal::workload::{Scenario, Source, Stop};
+use s3seal::units::{Span, Timestamp};
+use s3seal::workload::{ArrivalProcess, Arrivals, FleetStart, Scenario, Source, Stop};
 
 use super::find_max::{self, Tried};
 use super::workload::uses_kms;
-use super::{COMMIT, Failure, rendering, workload};
+use super::{COMMIT, Failure, progress, rendering, workload};
 
 /// How fine a search for the highest rate is: a simulated run has no noise, so the answer is as sharp as the seed allows.
 const RESOLUTION: f64 = 0.01;
@@ -27,21 +28,23 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let output = arguments.rendering.open()?;
     let work = arguments.workload.work(None)?;
     let scenario = work.source.scenario();
-    let pricing = arguments.rendering.pricing.pricing(scenario)?;
     let rows: Vec<_> = scenario
         .modes
         .iter()
         .flat_map(|&mode| arguments.workload.quotas(mode).into_iter().map(move |quota| (mode, quota)))
         .collect();
-    let mut simulated = simulate(&arguments.workload, &work.source, &rows)?;
+    let steady = Steady::new(&arguments.workload);
+    let mut simulated = simulate(&arguments.workload, &work.source, &rows, steady)?;
     let mut report = Report::new(scenario.seed(), scenario.to_toml(), simulated.runs());
     report.commit = COMMIT.into();
+    report.name = work.name;
     report.shard = arguments.workload.shard;
     report.notes = rendering::notes(scenario);
     report.notes.extend(work.notes);
+    report.notes.extend(work.took_default_quota.then(|| rendering::DEFAULT_QUOTA_NOTE.into()));
     report.notes.append(&mut simulated.notes);
     report.searches = simulated.searches;
-    report.price(&pricing).map_err(Failure::new)?;
+    arguments.rendering.pricing.price(&mut report, scenario)?;
     arguments.rendering.write(output, &report, &simulated.recorded)
 }
 
@@ -65,27 +68,74 @@ impl Simulated {
     }
 }
 
+/// Whether runs whose data keys are used again take as long as it takes to see them renewed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Steady {
+    /// As long as the scenario says.
+    AsAsked,
+    /// Until caches have filled and for a lifetime of their keys: in virtual time that costs a second or two.
+    UntilRenewed,
+}
+
+/// Most requests of a run that is made longer by itself.
+const STEADY_REQUESTS_MAX: f64 = 12e6;
+
+impl Steady {
+    /// Where nothing else is said and nothing but the schedule changes with time.
+    fn new(arguments: &workload::Arguments) -> Self {
+        if arguments.has_own_times() { Self::AsAsked } else { Self::UntilRenewed }
+    }
+
+    /// `source`, longer where that is called for.
+    fn lengthened(self, source: &Source, mode: SseMode) -> Source {
+        let lifetime = rig::key_lifetime(source.scenario(), mode);
+        let (Source::Scenario(scenario), Some(lifetime), Self::UntilRenewed) = (source, lifetime, self)
+        else {
+            return source.clone();
+        };
+        let even =
+            matches!(scenario.arrival, ArrivalProcess::Constant { .. } | ArrivalProcess::Poisson { .. });
+        let eventless = scenario.faults.is_empty()
+            && scenario.fleet.start == FleetStart::Warm
+            && scenario.fleet.restart_every.is_none();
+        let Stop::Duration(duration) = scenario.stop else { return source.clone() };
+        let (warm_up, duration) = (scenario.warm_up.max(lifetime), duration.max(lifetime));
+        #[expect(clippy::cast_precision_loss, reason = "a rough count")]
+        let requests = scenario.arrival.mean_rate() * (warm_up + duration).as_nanos() as f64 / 1e9;
+        if !even || !eventless || requests > STEADY_REQUESTS_MAX {
+            return source.clone();
+        }
+        Source::Scenario(Scenario { warm_up, stop: Stop::Duration(duration), ..scenario.clone() })
+    }
+}
+
 /// A simulated run for each of `rows`, in their order whatever the number of threads; with `objectives` the one at the
 /// highest rate that keeps them.
 pub(super) fn simulate(
     arguments: &workload::Arguments,
     source: &Source,
     rows: &[(SseMode, Option<u64>)],
+    steady: Steady,
 ) -> Result<Simulated, Failure> {
     type Row = (Recorded, Option<Search>, Option<String>);
+    let bar = progress::runs(rows.len());
     let one = |&(mode, quota): &(SseMode, Option<u64>)| -> Result<Row, Failure> {
         let Some(objectives) = &arguments.find_max else {
-            let (recorded, note) = simulate_one(arguments, source, mode, quota)?;
+            let (recorded, note) = simulate_one(arguments, &steady.lengthened(source, mode), mode, quota)?;
+            bar.inc(1);
             return Ok((recorded, None, note));
         };
         let (found, (recorded, note)) = find_max::search(source, objectives, RESOLUTION, |source| {
             let (recorded, note) = simulate_one(arguments, source, mode, quota)?;
             let summary = recorded.summary.clone();
+            bar.set_message(format!("({mode} at {} requests/s)", source.scenario().arrival.mean_rate()));
             Ok(Tried { summary, run: (recorded, note), spoiled: None, interrupted: false })
         })?;
+        bar.inc(1);
         Ok((recorded, Some(found), note))
     };
     let done: Vec<Row> = rows.par_iter().map(one).collect::<Result<_, Failure>>()?;
+    bar.finish_and_clear();
     let mut simulated = Simulated { recorded: Vec::new(), searches: Vec::new(), notes: Vec::new() };
     for (recorded, search, note) in done {
         simulated.recorded.push(recorded);
@@ -93,6 +143,20 @@ pub(super) fn simulate(
         if let Some(note) = note.filter(|note| !simulated.notes.contains(note)) {
             simulated.notes.push(note);
         }
+    }
+    let longer = |run: &&Recorded| {
+        run.summary.reuse.is_some_and(|reuse| reuse.warm_up_ns > source.scenario().warm_up.as_nanos())
+    };
+    if let Some(run) = simulated.recorded.iter().find(longer) {
+        let (warm_up, measured) =
+            (run.summary.reuse.map_or(0, |reuse| reuse.warm_up_ns), run.summary.measured_ns);
+        simulated.notes.push(format!(
+            "Runs whose data keys or Bucket Keys are used again measured {} after a warm-up of {}, as long as the keys live, so \
+             that their calls and costs are those of a month and not of caches that are filling; --warm-up or --duration sets \
+             other times.",
+            Span::from_nanos(measured),
+            Span::from_nanos(warm_up),
+        ));
     }
     if !simulated.recorded.is_empty() {
         simulated.notes.push(
@@ -110,7 +174,7 @@ fn simulate_one(
     mode: SseMode,
     quota: Option<u64>,
 ) -> Result<(Recorded, Option<String>), Failure> {
-    let mut recorder = Recorder::new(window(source.scenario()));
+    let mut recorder = Recorder::new(window(source, arguments.concurrency));
     let (part, quota) = arguments.part(source, quota)?;
     let shard = arguments.shard.map(|shard| (shard.index, shard.of));
     let options = Options { quota, concurrency: arguments.concurrency, shard, ..Options::default() };
@@ -122,17 +186,31 @@ fn simulate_one(
         until: run.measured_until,
         concurrency: options.concurrency,
     };
-    let summary = Summary::new(&recorder, &facts, name(source));
+    let reuse = reuse(source.scenario(), mode);
+    let summary = Summary { reuse, ..Summary::new(&recorder, &facts, name(source)) };
     let recorded = Recorded { summary, recorder, until: run.measured_until };
     Ok((recorded, run.note.filter(|_| uses_kms(mode))))
 }
 
-/// The measured part that `scenario` plans; its end is not known beforehand where it is a number of requests.
-pub(super) fn window(scenario: &Scenario) -> Window {
+/// How long data keys live in `scenario` under `mode`, and how long it warms up; none where none is used again.
+pub(super) fn reuse(scenario: &Scenario, mode: SseMode) -> Option<Reuse> {
+    let lifetime = rig::key_lifetime(scenario, mode)?;
+    Some(Reuse { key_lifetime_ns: lifetime.as_nanos(), warm_up_ns: scenario.warm_up.as_nanos() })
+}
+
+/// The measured part that `source` plans. Where it is a number of requests it ends with the last of them, which the schedule
+/// knows; only in a closed loop nobody does.
+pub(super) fn window(source: &Source, concurrency: Option<u32>) -> Window {
+    let scenario = source.scenario();
     let from = Timestamp::ZERO + scenario.warm_up;
-    let until = match scenario.stop {
-        Stop::Duration(duration) => from + duration,
-        Stop::Operations(_) => Timestamp::MAX,
+    let until = match (scenario.stop, source) {
+        (Stop::Duration(duration), _) => from + duration,
+        (Stop::Operations(_), Source::Scenario(scenario)) if concurrency.is_none() => {
+            let last = Arrivals::new(scenario).last().map_or(from, |arrival| arrival.due);
+            // The last request itself is one of them.
+            last + Span::from_nanos(1)
+        }
+        (Stop::Operations(_), _) => Timestamp::MAX,
     };
     Window { from, until }
 }

@@ -330,8 +330,7 @@ impl Cost {
         // From the counts as they are: nothing is lost to scaling.
         let terms = Terms { free_tier: false };
         let alone = Bill::new(&counted.usage(pricing), &pricing.book, terms)?;
-        let per_million =
-            |usd: Usd| usd.per_million(completed).map(|usd| usd.rounded(PER_MILLION_PLACES));
+        let per_million = |usd: Usd| usd.per_million(completed).map(|usd| usd.rounded(PER_MILLION_PLACES));
         let charge: Option<Usd> = {
             let lines = billed.lines().iter().filter(|line| line.item == Item::KmsRequest);
             lines.map(|line| line.amount).sum()

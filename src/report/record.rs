@@ -299,7 +299,8 @@ impl Record {
         recorder.completions = self.completions;
         recorder.completed_bytes = self.completed_bytes;
         recorder.calls_in_window = self.calls_in_window;
-        let all = |place: usize| self.calls.values().fold(0_u64, |sum, answers| sum.saturating_add(answers[place]));
+        let all =
+            |place: usize| self.calls.values().fold(0_u64, |sum, answers| sum.saturating_add(answers[place]));
         let [granted, refused, billed] = [0, 2, 4].map(all);
         let calls = (0..4).map(all).fold(0_u64, u64::saturating_add);
         // An older program counted all of them from the start of the measured part on.
@@ -414,7 +415,7 @@ impl Summary {
             };
             names[list].get(&number).cloned().unwrap_or_else(|| format!("number {number}"))
         };
-        Ok(Self::new(&whole.ok_or(MergeError::Nothing)?, &run, name))
+        Ok(Self { reuse: first.reuse, ..Self::new(&whole.ok_or(MergeError::Nothing)?, &run, name) })
     }
 }
 

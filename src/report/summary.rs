@@ -103,6 +103,10 @@ pub struct Summary {
     /// Their means, which add up to that of the response time; none when nothing started.
     #[serde(default)]
     pub phase_mean_ns: Option<PhaseMeans>,
+    /// How long data keys are used again and how long they had been when the measured part began; none where none is, or
+    /// where nobody said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reuse: Option<Reuse>,
     /// Calls to KMS.
     pub kms: Kms,
     /// Where data keys came from.
@@ -127,6 +131,15 @@ pub struct Summary {
     /// What a month of it costs; none until the report is [priced](super::Report::price).
     #[serde(default)]
     pub cost: Option<Cost>,
+}
+
+/// What a run's data-key caches or Bucket Keys must have gone through before their calls are those of every month.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reuse {
+    /// The longest that a data key or a Bucket Key is used.
+    pub key_lifetime_ns: u64,
+    /// The warm-up.
+    pub warm_up_ns: u64,
 }
 
 /// Requests by ending.
@@ -397,6 +410,13 @@ impl Summary {
     /// Law (`tests/sim/billing.rs`): 1 for PUTs and GETs under `sse-kms`, whatever the quota.
     pub fn calls_needed_per_request(&self) -> Option<f64> {
         ratio(self.kms.needed, self.started())
+    }
+
+    /// Whether its caches or Bucket Keys were still filling, or were not seen to renew their keys: the warm-up or the measured
+    /// part is shorter than keys live. Its KMS calls, hit ratio, tail and bill are then not those of a month.
+    pub fn is_filling(&self) -> bool {
+        let short = |reuse: Reuse| reuse.warm_up_ns.min(self.measured_ns) < reuse.key_lifetime_ns;
+        self.started() > 0 && self.reuse.is_some_and(short)
     }
 
     /// The part of the KMS calls that was throttled, 0 to 1; none without a call.

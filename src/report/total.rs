@@ -7,8 +7,8 @@ use super::figure::{per_second, ratio};
 use super::record::Record;
 use super::recorder::{Answers, OperationRecord, Phase, Recorder, Window};
 use super::summary::{
-    Amplification, Attribution, Cache, Ended, Endings, Kms, KmsOperation, Member, OperationSummary, PhaseMeans,
-    PhasePercentiles, REFRESH_AHEAD, Run, SecondSummary, Share, Summary,
+    Amplification, Attribution, Cache, Ended, Endings, Kms, KmsOperation, Member, OperationSummary,
+    PhaseMeans, PhasePercentiles, REFRESH_AHEAD, Run, SecondSummary, Share, Summary,
 };
 use super::tally::Calls;
 use crate::request::{Ending, KeySource, KmsAnswer, Operation};
@@ -49,6 +49,7 @@ impl Summary {
                 attempts: ratio(started.saturating_add(total.retries), started),
             },
             kms,
+            reuse: None,
             bytes: total.bytes,
             bytes_per_s: per_second(recorder.completed_bytes, measured_ns),
             operations: operations(recorder),
