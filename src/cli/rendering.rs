@@ -174,7 +174,7 @@ fn style(output: &Output) -> Style {
 }
 
 /// What the reader of a run under [`DEFAULT_QUOTA`](super::workload::DEFAULT_QUOTA) is told.
-pub(super) const DEFAULT_QUOTA_NOTE: &str = "The default scenario runs under 5,500 KMS calls/s, the quota of most Regions until 2022, so that it bites at 8,000/s. \
+pub(super) const DEFAULT_QUOTA_NOTE: &str = "The default scenario runs under 5,500 KMS calls/s, the quota of most Regions from 2019 to 2021, so that it bites at 8,000/s. \
      Today us-east-1 grants 100,000 and most Regions 10,000 or 20,000: --region takes a Region's own, --quota any other.";
 
 /// Most bytes of a PUT that is no multipart upload. Source: Amazon S3 user guide, uploading objects, 2026: 5 GB (GiB).

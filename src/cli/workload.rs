@@ -75,7 +75,7 @@ pub(super) struct Arguments {
     pub(super) shard: Option<Shard>,
 }
 
-/// KMS quota of the built-in default scenario where nothing names another: that of most Regions until 2022, low enough to
+/// KMS quota of the built-in default scenario where nothing names another: that of most Regions from 2019 to 2021, low enough to
 /// bite at its 8,000/s.
 pub(super) const DEFAULT_QUOTA: u64 = 5_500;
 
