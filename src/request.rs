@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crate::units::{Span, Timestamp};
 
-/// An IAM principal: the account it belongs to, its role or user ARN, and, for an assumed role, the session.
+/// An IAM principal: the account it belongs to, the name of its role or user, and, for an assumed role, the session.
 ///
 /// Caches and Bucket Keys share keys by account, by role or by session; S3 itself has done both of the latter
 /// over the years (docs/SOURCES.md, Bucket Keys). A clone shares the text.
@@ -18,7 +18,8 @@ pub struct Principal {
 }
 
 impl Principal {
-    /// A principal of `account` that acts as `role` in `session` (empty when there is none).
+    /// A principal of `account`, twelve digits, that acts as the role `role` in `session`; without a session (empty) `role` is
+    /// a user. In place of the name there may be an ARN, as logs have it.
     pub fn new(account: &str, role: &str, session: &str) -> Self {
         Self { account: account.into(), role: role.into(), session: session.into() }
     }
@@ -31,6 +32,16 @@ impl Principal {
     /// The role or user.
     pub fn role(&self) -> &str {
         &self.role
+    }
+
+    /// The ARN as IAM and STS write it, in the partition `aws`: of an assumed role or of a user.
+    pub fn arn(&self) -> String {
+        let Self { account, role, session } = self;
+        match (role.starts_with("arn:"), session.is_empty()) {
+            (true, _) => role.to_string(),
+            (_, true) => format!("arn:aws:iam::{account}:user/{role}"),
+            _ => format!("arn:aws:sts::{account}:assumed-role/{role}/{session}"),
+        }
     }
 
     /// The session name; empty when there is none.

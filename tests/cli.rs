@@ -107,7 +107,7 @@ fn a_damaged_object_leaves_no_file_and_into_a_pipe_only_an_authentic_prefix() {
         assert!(plain.starts_with(&to_pipe.stdout), "{name}");
         let said = String::from_utf8_lossy(&to_pipe.stderr).into_owned();
         assert!(
-            said.contains(&format!("the {} bytes before it are authentic", to_pipe.stdout.len())),
+            said.contains(&format!("the {} bytes written are authentic", to_pipe.stdout.len())),
             "{said}"
         );
     }
@@ -288,4 +288,55 @@ fn the_version_names_the_commit_that_a_report_names() {
         None => format!("s3seal {version}\n"),
     };
     assert_eq!(said, expected);
+}
+
+#[test]
+fn the_key_file_is_never_replaced_by_what_it_sealed_or_opened() {
+    let folder = folder(100);
+    let key = fs::read(folder.path().join("key")).unwrap();
+    assert!(run(folder.path(), &["seal", "plain", "-k", "key", "-o", "sealed"]).status.success());
+    for arguments in [
+        ["seal", "plain", "-k", "key", "-o", "key", "--force"],
+        ["open", "sealed", "-k", "key", "-o", "./key", "--force"],
+    ] {
+        let refused = run(folder.path(), &arguments);
+        assert_eq!(refused.status.code(), Some(2));
+        assert!(String::from_utf8_lossy(&refused.stderr).contains("is the key file"));
+        assert_eq!(fs::read(folder.path().join("key")).unwrap(), key);
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn what_is_opened_is_for_its_owner_alone_and_a_replaced_file_keeps_its_permissions() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = folder(100);
+    let mode = |name: &str| fs::metadata(folder.path().join(name)).unwrap().permissions().mode() & 0o777;
+    assert!(run(folder.path(), &["seal", "plain", "-k", "key", "-o", "sealed"]).status.success());
+    assert!(run(folder.path(), &["open", "sealed", "-k", "key", "-o", "opened"]).status.success());
+    assert_eq!(mode("opened"), 0o600);
+    for kept in [0o640, 0o666, 0o400] {
+        fs::set_permissions(folder.path().join("opened"), fs::Permissions::from_mode(kept)).unwrap();
+        assert!(
+            run(folder.path(), &["open", "sealed", "-k", "key", "-o", "opened", "--force"]).status.success()
+        );
+        assert_eq!(mode("opened"), kept);
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_reader_that_has_enough_is_no_error_to_read_of() {
+    let folder = folder(9 << 20);
+    assert!(run(folder.path(), &["seal", "plain", "-k", "key", "-o", "sealed"]).status.success());
+    let mut child = s3seal(folder.path())
+        .args(["open", "sealed", "-k", "key"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(child.stdout.take());
+    let ended = child.wait_with_output().unwrap();
+    assert_eq!(ended.status.code(), Some(141));
+    assert!(ended.stderr.is_empty(), "{}", String::from_utf8_lossy(&ended.stderr));
 }

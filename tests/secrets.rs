@@ -141,7 +141,7 @@ fn opening_in_every_way_also_in_vain_leaves_no_key_in_freed_memory() {
                     let range = ByteRange::FromTo { first: 300, last: 900 };
                     let plan = unlocked.plan_range(range, envelope.len() as u64).unwrap();
                     let at = |offset: u64| usize::try_from(offset).unwrap();
-                    let frames = &envelope[at(plan.frames.start)..at(plan.frames.end)];
+                    let frames = &envelope[at(plan.frames().start)..at(plan.frames().end)];
                     unlocked.open_range(&plan, frames, &[], Threads::One).unwrap();
                     drop(unlocked);
 

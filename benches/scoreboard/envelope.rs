@@ -235,7 +235,7 @@ fn range(board: &mut Board) {
         let (_, unlocked) = ours.unlock(&envelope);
         let range = ByteRange::FromTo { first, last: first + 4_095 };
         let plan = unlocked.plan_range(range, envelope.len() as u64).expect("within");
-        let frames = &envelope[plan.frames.start as usize..plan.frames.end as usize];
+        let frames = &envelope[plan.frames().start as usize..plan.frames().end as usize];
         unlocked.open_range(&plan, frames, &[], Threads::One).expect("opens")
     };
     let opened = open_range();

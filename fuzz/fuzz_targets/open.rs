@@ -157,9 +157,9 @@ fuzz_target!(|case: Case| {
     let range = ByteRange::FromTo { first: case.range.0.into(), last: case.range.1.into() };
     if let Ok(plan) = unlocked.plan_range(range, changed.len() as u64) {
         let read = |range: &std::ops::Range<u64>| &changed[range.start as usize..range.end as usize];
-        let last = plan.last_frame.as_ref().map(read).unwrap_or_default();
-        if let Ok(opened) = unlocked.open_range(&plan, read(&plan.frames), last, Threads::One) {
-            let span = plan.plaintext.start as usize..plan.plaintext.end as usize;
+        let last = plan.last_frame().as_ref().map(read).unwrap_or_default();
+        if let Ok(opened) = unlocked.open_range(&plan, read(&plan.frames()), last, Threads::One) {
+            let span = plan.plaintext().start as usize..plan.plaintext().end as usize;
             assert_eq!(plain.get(span), Some(&opened[..]));
         }
     }

@@ -135,10 +135,15 @@ impl Rules {
         &self.config
     }
 
-    /// Bytes that a use counts; `None` when its key must be its own: length unknown, or more than `max_bytes`.
+    /// Bytes that a use counts; `None` when its key must be its own: more than `max_bytes`, or of unknown length where bytes
+    /// are limited at all.
     #[inline]
     pub(super) fn shareable(&self, bytes: Option<u64>) -> Option<u64> {
-        bytes.filter(|bytes| *bytes <= self.config.limits.max_bytes)
+        let most = self.config.limits.max_bytes;
+        match bytes {
+            None if most == u64::MAX => Some(0),
+            bytes => bytes.filter(|bytes| *bytes <= most),
+        }
     }
 
     /// When a request that starts to wait at `now` gives up.

@@ -49,15 +49,16 @@ impl Failure {
 
 /// How long a failure answers for KMS before the next request asks again.
 ///
-/// The defaults are assumptions; what peers do is in docs/SOURCES.md (Ceph RGW: negative 120 s, transient 10 s;
+/// The defaults, 5 s, 30 s and 1 s, are assumptions: after a key was enabled again at KMS, a refusal that is remembered still
+/// holds for up to 30 s, unless `enable` or `invalidate` clears it. What peers do is in docs/SOURCES.md (Ceph RGW: negative 120 s, transient 10 s;
 /// Kroxylicious: not found 30 s). A denial is short because a grant or policy takes effect within seconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FailureLife {
-    /// For [`Failure::Denied`].
+    /// For [`Failure::Denied`]; 5 s.
     pub denied: Span,
-    /// For [`Failure::Disabled`], [`Failure::Invalid`] and [`Failure::NotFound`].
+    /// For [`Failure::Disabled`], [`Failure::Invalid`] and [`Failure::NotFound`]; 30 s.
     pub absent: Span,
-    /// For [`Failure::Transient`].
+    /// For [`Failure::Transient`]; 1 s.
     pub transient: Span,
 }
 

@@ -44,12 +44,12 @@ impl UsageLimits {
         Self { max_age, max_uses: u64::MAX, max_bytes: u64::MAX }
     }
 
-    /// What one of `stripes` may hold: ⌊limit ÷ (64 × stripes)⌋, uses within 1–1,024, bytes within 1–2³² − 1.
+    /// What one of `stripes`, at least one, may hold: ⌊limit ÷ (64 × stripes)⌋, uses within 1–1,024, bytes within 1–2³² − 1.
     ///
     /// Small limits thus have a lease of one use, the very one that is asked for, and what all stripes hold unused is
     /// at most 1/64 of a large one.
     pub fn lease(self, stripes: usize) -> Lease {
-        let parts = LEASE_PARTS.saturating_mul(stripes as u64);
+        let parts = LEASE_PARTS.saturating_mul(stripes.max(1) as u64);
         let within =
             |limit: u64, most: u32| u32::try_from((limit / parts).max(1)).map_or(most, |n| n.min(most));
         Lease { uses: within(self.max_uses, LEASE_USES_MAX), bytes: within(self.max_bytes, u32::MAX) }

@@ -15,6 +15,48 @@
 //! a woken request: resume, which answers like try_use
 //! ```
 //!
+//! ```
+//! use s3seal::cache::*;
+//! use s3seal::envelope::{DataKey, EncryptionContext};
+//! use s3seal::request::Principal;
+//! use s3seal::units::{Span, Timestamp};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! // A key serves for five minutes, counted from the call that brought it, and for at most 100 bodies.
+//! let limits = UsageLimits { max_uses: 100, ..UsageLimits::of_age(Span::from_seconds(300)) };
+//! let mut cache = Local::new(Rules::new(CacheConfig::new(limits))?, Generations::new());
+//!
+//! let arn = "arn:aws:kms:eu-west-2:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab".parse()?;
+//! let writer = Principal::new("111122223333", "writer", "");
+//! let requester = Requester::new(&Partition::new("photos")?, PrincipalScope::Role, &writer);
+//! let fingerprint = Fingerprint::encrypt(&requester, &arn, &EncryptionContext::of_bucket("photos")?, 1);
+//!
+//! let mut calls = 0;
+//! for second in 0..1_000 {
+//!     let now = Timestamp::from_seconds(second);
+//!     let key: DataKey = match cache.try_use(&fingerprint, Some(4_096), now) {
+//!         Lookup::Hit { key, .. } => key,
+//!         Lookup::Lead { mut ticket, .. } => {
+//!             cache.send(&mut ticket, now); // here goes GenerateDataKey
+//!             calls += 1;
+//!             cache.land(ticket, Ok(DataKey::generate()?), now);
+//!             match cache.resume(&fingerprint, Some(4_096), now) {
+//!                 Lookup::Hit { key, .. } => key,
+//!                 other => panic!("landed just now: {other:?}"),
+//!             }
+//!         }
+//!         other => panic!("nobody else asks: {other:?}"),
+//!     };
+//!     # let _ = key;
+//! }
+//! assert_eq!(calls, 10); // of 1,000 uses, each key served 100
+//! assert_eq!(cache.metrics().calls, 10);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! What a KMS error means to the cache says [`pipeline::failure_of`](crate::pipeline::failure_of).
+//!
 //! With threads, a request that was told to join parks first and then asks [`Cache::is_flying`]; when the flight has
 //! landed in between, it resumes at once. One that leads parks before it starts its fetch.
 //!
@@ -135,7 +177,10 @@ pub trait Cache {
     /// What a request is handed.
     type Key: Clone;
 
-    /// Asks for a key to use on `bytes` bytes (`None`: not known beforehand) and counts the use when there is one.
+    /// Asks for a key to use on `bytes` bytes and counts the use when there is one.
+    ///
+    /// `None` for a length that is not known beforehand. Under a limit of bytes such a use gets a key of its own, one call
+    /// each, since it may pass any limit; without one ([`UsageLimits::memo`]) it is a use like the others.
     fn try_use(&mut self, fingerprint: &Fingerprint, bytes: Option<u64>, now: Timestamp)
     -> Lookup<Self::Key>;
 

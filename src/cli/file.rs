@@ -16,6 +16,9 @@ use super::Failure;
 /// Bytes read and written at once: enough for all cores to share, little enough to stay in their caches.
 pub(super) const CHUNK_BYTES: usize = 8 << 20;
 
+/// What a shell says of a program whose reader went away: 128 + SIGPIPE.
+const BROKEN_PIPE: u8 = 141;
+
 /// What `seal` and `open` take.
 #[derive(Debug, Args)]
 pub(super) struct Transfer {
@@ -33,6 +36,21 @@ pub(super) struct Transfer {
     /// Replace an existing output file
     #[arg(long)]
     pub(super) force: bool,
+}
+
+impl Transfer {
+    /// Refuses to replace the key file: what was sealed under it could not be opened any more.
+    pub(super) fn spare_key(&self) -> Result<(), Failure> {
+        let place = |path: &Path| path.canonicalize().ok();
+        let output = self.output.as_deref().and_then(place);
+        if output.is_some() && output == place(&self.key) {
+            let output = self.output.as_deref().unwrap_or(&self.key).display();
+            return Err(Failure::usage(format_args!(
+                "--output {output} is the key file: with it would go all that is sealed under it; give another name"
+            )));
+        }
+        Ok(())
+    }
 }
 
 /// A file or standard input.
@@ -105,8 +123,18 @@ enum To {
 }
 
 impl Output {
-    /// A file at `path`, over an existing one only with `force`; standard output for none or `-`.
+    /// A file at `path`, over an existing one only with `force`, whose permissions it then has; standard output for none
+    /// or `-`.
     pub(super) fn new(path: Option<&Path>, force: bool, binary: bool) -> Result<Self, Failure> {
+        Self::with_mode(path, force, binary, 0o666)
+    }
+
+    /// As [`Self::new`], for what was sealed until now: a new file is its owner's alone.
+    pub(super) fn private(path: Option<&Path>, force: bool) -> Result<Self, Failure> {
+        Self::with_mode(path, force, false, 0o600)
+    }
+
+    fn with_mode(path: Option<&Path>, force: bool, binary: bool, mode: u32) -> Result<Self, Failure> {
         let Some(path) = path.filter(|path| *path != Path::new("-")) else {
             let stdout = io::stdout();
             if binary && stdout.is_terminal() {
@@ -124,17 +152,14 @@ impl Output {
             return Ok(Self { to: To::Device(device), name });
         }
         refuse_existing(path, force)?;
-        let file = beside(path, 0o666)?;
+        let file = beside(path, mode)?;
+        keep_permissions(&file, path)
+            .map_err(|error| Failure::new(format_args!("cannot give {name} its permissions: {error}")))?;
         Ok(Self { to: To::File { file, path: path.into(), force }, name })
     }
 
     pub(super) fn write(&mut self, bytes: &[u8]) -> Result<(), Failure> {
-        let written = match &mut self.to {
-            To::Stdout(stdout) => stdout.write_all(bytes),
-            To::File { file, .. } => file.write_all(bytes),
-            To::Device(device) => device.write_all(bytes),
-        };
-        written.map_err(|error| self.failure(&error))
+        self.write_all(bytes).map_err(|error| self.failure(&error))
     }
 
     /// Gives the file its name, once its bytes are on the disk.
@@ -156,8 +181,30 @@ impl Output {
         matches!(self.to, To::File { .. })
     }
 
-    fn failure(&self, error: &io::Error) -> Failure {
+    pub(super) fn failure(&self, error: &io::Error) -> Failure {
+        // Who reads the other end has what it wants.
+        if error.kind() == io::ErrorKind::BrokenPipe {
+            return Failure::silent(BROKEN_PIPE);
+        }
         Failure::new(format_args!("cannot write {}: {error}", self.name))
+    }
+}
+
+impl Write for Output {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match &mut self.to {
+            To::Stdout(stdout) => stdout.write(bytes),
+            To::File { file, .. } => file.write(bytes),
+            To::Device(device) => device.write(bytes),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        match &mut self.to {
+            To::Stdout(stdout) => stdout.flush(),
+            To::File { file, .. } => file.flush(),
+            To::Device(device) => device.flush(),
+        }
     }
 }
 
@@ -172,6 +219,14 @@ pub(super) fn refuse_existing(path: &Path, force: bool) -> Result<(), Failure> {
         return Err(exists(path));
     }
     Ok(())
+}
+
+/// Gives `file` the permissions of the file at `path`, where there is one.
+fn keep_permissions(file: &NamedTempFile, path: &Path) -> io::Result<()> {
+    match path.metadata() {
+        Ok(replaced) => file.as_file().set_permissions(replaced.permissions()),
+        Err(_) => Ok(()),
+    }
 }
 
 /// A file beside `path` that is removed unless it gets its name, also on Ctrl-C. `mode` is subject to the umask.
@@ -194,8 +249,13 @@ pub(super) fn beside(path: &Path, mode: u32) -> Result<NamedTempFile, Failure> {
     let mut unfinished = UNFINISHED.lock();
     let file = builder.tempfile_in(folder).map_err(|error| {
         // The error's own text names the temporary file, which means nothing to the user.
-        let (path, folder, error) = (path.display(), folder.display(), error.kind());
-        Failure::new(format_args!("cannot write {path}: no file can be made in {folder}: {error}"))
+        let reason = match error.kind() {
+            io::ErrorKind::NotFound => "there is no such directory".to_owned(),
+            io::ErrorKind::NotADirectory => "it is no directory".to_owned(),
+            kind => kind.to_string(),
+        };
+        let (path, folder) = (path.display(), folder.display());
+        Failure::new(format_args!("cannot write {path}: no file can be made in {folder}: {reason}"))
     })?;
     unfinished.push(file.path().to_path_buf());
     Ok(file)

@@ -1,7 +1,7 @@
 //! Key files: 32 raw bytes.
 
 use std::fs::File;
-use std::io::Read;
+use std::io::{ErrorKind, Read};
 use std::path::Path;
 
 use s3seal::envelope::{CustomerKey, KEY_BYTES, Protection, protection};
@@ -24,10 +24,17 @@ pub(super) fn read(path: &Path) -> Result<CustomerKey, Failure> {
 /// The bytes in the key file at `path`. Warns when others may read it.
 pub(super) fn read_bytes(path: &Path) -> Result<Zeroizing<[u8; KEY_BYTES]>, Failure> {
     let shown = path.display();
+    if path == Path::new("-") {
+        return Err(Failure::usage(
+            "a key is read from a file, not from standard input: give its name after --key",
+        ));
+    }
     let file = File::open(path).map_err(|error| {
-        Failure::new(format_args!(
-            "cannot read key file {shown}: {error}; make one with `s3seal keygen {shown}`"
-        ))
+        let advice = match error.kind() {
+            ErrorKind::NotFound => format!("; make one with `s3seal keygen {shown}`"),
+            _ => String::new(),
+        };
+        Failure::new(format_args!("cannot read key file {shown}: {error}{advice}"))
     })?;
     warn_if_others_read(&file, path);
     // One byte more than a key, to see whether there is more; reserved at once, so that no copy is left behind.

@@ -1,7 +1,7 @@
 //! `s3seal keygen`: a key file of 32 random bytes, readable by its owner alone.
 
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use s3seal::envelope::CustomerKey;
@@ -19,6 +19,11 @@ pub(super) struct Arguments {
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let path = &arguments.file;
+    if path == Path::new("-") {
+        return Err(Failure::usage(
+            "a key goes to a file of its own, not to standard output: give it a name",
+        ));
+    }
     file::refuse_existing(path, arguments.force)?;
     let key = CustomerKey::generate().map_err(Failure::new)?;
     let mut out = file::beside(path, 0o600)?;

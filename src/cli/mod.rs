@@ -53,7 +53,7 @@ enum Verb {
     Profile(Box<profile::Arguments>),
     /// Seal a file or standard input under a key file
     Seal(file::Transfer),
-    /// Open what was sealed
+    /// Open what was sealed; a new output file is readable by you alone
     Open(file::Transfer),
     /// Make a key file: 32 random bytes, readable by you alone
     Keygen(keygen::Arguments),
@@ -73,6 +73,11 @@ impl Failure {
     /// The work failed: exit code 1.
     fn new(text: impl fmt::Display) -> Self {
         Self { text: text.to_string(), code: 1 }
+    }
+
+    /// Ends with `code` and without a word.
+    fn silent(code: u8) -> Self {
+        Self { text: String::new(), code }
     }
 
     /// What was asked for cannot be: exit code 2.
@@ -100,7 +105,9 @@ pub(crate) fn run() -> ExitCode {
     match result {
         Ok(code) => code,
         Err(Failure { text, code }) => {
-            eprintln!("s3seal: {text}");
+            if !text.is_empty() {
+                eprintln!("s3seal: {text}");
+            }
             ExitCode::from(code)
         }
     }

@@ -6,6 +6,7 @@ use super::file::{CHUNK_BYTES, Input, Output, Transfer};
 use super::{Failure, key_file, progress};
 
 pub(super) fn run(arguments: &Transfer) -> Result<(), Failure> {
+    arguments.spare_key()?;
     let key = key_file::read(&arguments.key)?;
     let mut input = Input::new(arguments.input.as_deref())?;
     let name = input.name.clone();
@@ -33,7 +34,7 @@ pub(super) fn run(arguments: &Transfer) -> Result<(), Failure> {
     let unlocked = header
         .unlock(Keys::Customer(&key), &Identity::text(&arguments.identity), Backend::default())
         .map_err(|error| refuse(&error))?;
-    let mut output = Output::new(arguments.output.as_deref(), arguments.force, false)?;
+    let mut output = Output::private(arguments.output.as_deref(), arguments.force)?;
     let bar = progress::bar(input.bytes, "opening");
     bar.inc(unlocked.header_bytes() as u64);
     let mut opener = unlocked.opener(Threads::Pool);
@@ -43,9 +44,11 @@ pub(super) fn run(arguments: &Transfer) -> Result<(), Failure> {
     let fail = |error: &OpenError, written: u64| {
         let Failure { text, .. } = refuse(error);
         bar.finish_and_clear();
-        Failure::new(format_args!(
-            "{text}; the {written} bytes before it are authentic, what followed is missing"
-        ))
+        let rest = match error {
+            OpenError::Trailing { .. } => "they are all of the plaintext",
+            _ => "what followed is missing",
+        };
+        Failure::new(format_args!("{text}; the {written} bytes written are authentic, {rest}"))
     };
     loop {
         let filled = input.fill(&mut chunk)?;

@@ -5,16 +5,18 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand, ValueEnum};
 use indicatif::ProgressBar;
+use s3seal::report::ProfilePage;
 use s3seal::request::SseMode;
 use s3seal::units::Span;
 use s3seal::workload::log::{
     Account, Columns, CsvFormat, Format, LogReader, Manifest, Seen, TimeFormat, Turn,
 };
-use s3seal::workload::profile::{AnonymiseKey, Profile, ProfileOptions, Profiler};
+use s3seal::workload::profile::{AnonymiseKey, Profile, ProfileOptions, Profiler, QUOTAS, summary};
 use s3seal::workload::span;
 
-use super::file::{Output, refuse_existing};
+use super::file::Output;
 use super::log_file::{self, LogFile};
+use super::rendering::distinct;
 use super::{Failure, key_file, progress};
 
 #[derive(Debug, Args)]
@@ -97,9 +99,18 @@ struct Writing {
     /// The profile's file; standard output when left out or -
     #[arg(long, short, value_name = "FILE")]
     output: Option<PathBuf>,
-    /// Replace an existing file
+    /// Also a page with charts, in one file that needs no network
+    #[arg(long, value_name = "FILE")]
+    html: Option<PathBuf>,
+    /// Replace existing files
     #[arg(long)]
     force: bool,
+}
+
+/// Where a profile goes: its own file or standard output, and the page.
+struct Outputs {
+    profile: Output,
+    page: Option<Output>,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -109,6 +120,8 @@ enum Form {
     Text,
     /// Everything, for programs and for merging (docs/LOGS.md)
     Json,
+    /// A page with charts, in one file that needs no network
+    Html,
 }
 
 fn time(text: &str) -> Result<Span, String> {
@@ -308,14 +321,20 @@ impl Reading {
 }
 
 impl Writing {
-    fn open(&self) -> Result<Output, Failure> {
-        if let Some(path) = self.output.as_deref().filter(|path| path.as_os_str() != "-") {
-            refuse_existing(path, self.force)?;
+    /// Refuses what cannot be written before anything takes time.
+    fn open(&self) -> Result<Outputs, Failure> {
+        if let (Some(profile), Some(page)) = (&self.output, &self.html) {
+            distinct("--output", profile, "--html", page)?;
         }
-        Output::new(self.output.as_deref(), self.force, false)
+        let page = self.html.as_deref().map(|path| Output::new(Some(path), self.force, false)).transpose()?;
+        Ok(Outputs { profile: Output::new(self.output.as_deref(), self.force, false)?, page })
     }
 
-    fn write(&self, mut output: Output, profile: &Profile) -> Result<(), Failure> {
+    fn write(
+        &self,
+        Outputs { profile: mut output, page }: Outputs,
+        profile: &Profile,
+    ) -> Result<(), Failure> {
         let text = match self.format {
             Form::Text => {
                 let terminal = !output.is_file() && std::io::stdout().is_terminal();
@@ -323,10 +342,19 @@ impl Writing {
                 profile.to_text(size.map_or(80, |(width, _)| usize::from(width.0)))
             }
             Form::Json => profile.to_json(),
+            Form::Html => html(profile),
         };
+        if let Some(mut page) = page {
+            page.write(html(profile).as_bytes())?;
+            page.finish()?;
+        }
         output.write(text.as_bytes())?;
         output.finish()
     }
+}
+
+fn html(profile: &Profile) -> String {
+    ProfilePage { profile: &summary(profile), quotas: &QUOTAS }.to_html()
 }
 
 fn merge(arguments: &MergeArguments) -> Result<(), Failure> {

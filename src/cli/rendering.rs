@@ -105,6 +105,11 @@ impl Arguments {
 }
 
 impl OfRun {
+    /// Whether existing files may be replaced.
+    pub(super) fn force(&self) -> bool {
+        self.report.force
+    }
+
     /// As [`Arguments::open`], with the interval log.
     pub(super) fn open(&self) -> Result<(Outputs, Option<Output>), Failure> {
         if let Some(hdr) = &self.hdr {
@@ -132,7 +137,8 @@ impl OfRun {
     }
 }
 
-fn distinct(flag: &str, path: &Path, other: &str, same: &Path) -> Result<(), Failure> {
+/// Refuses one file for two things.
+pub(super) fn distinct(flag: &str, path: &Path, other: &str, same: &Path) -> Result<(), Failure> {
     if path == same {
         return Err(Failure::usage(format_args!("{flag} and {other} name the same file: they are two")));
     }

@@ -6,6 +6,7 @@ use super::file::{CHUNK_BYTES, Input, Output, Transfer};
 use super::{Failure, key_file, progress};
 
 pub(super) fn run(arguments: &Transfer) -> Result<(), Failure> {
+    arguments.spare_key()?;
     let key = key_file::read(&arguments.key)?;
     let mut input = Input::new(arguments.input.as_deref())?;
     let mut output = Output::new(arguments.output.as_deref(), arguments.force, true)?;

@@ -1,14 +1,18 @@
 //! `s3seal sim`: a scenario or a trace in virtual time, all modes and quotas side by side.
 
+use std::io::BufWriter;
+use std::path::{Path, PathBuf};
+
 use clap::Args;
 use rayon::prelude::*;
 use s3seal::report::{Kind, Member, Recorder, Report, Reuse, Run, Search, Summary, Window};
 use s3seal::request::SseMode;
 use s3seal::rig;
-use s3seal::sim::{self, Options};
+use s3seal::sim::{self, Audit, Options};
 use s3seal::units::{Span, Timestamp};
 use s3seal::workload::{ArrivalProcess, Arrivals, FleetStart, Scenario, Source, Stop};
 
+use super::file::Output;
 use super::find_max::{self, Tried};
 use super::workload::uses_kms;
 use super::{COMMIT, Failure, progress, rendering, workload};
@@ -22,6 +26,9 @@ pub(super) struct Arguments {
     workload: workload::Arguments,
     #[command(flatten)]
     rendering: rendering::OfRun,
+    /// Also write the KMS calls of the run, one mode and one quota, as `CloudTrail` would have them: a record a line
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["find_max", "shard"])]
+    audit: Option<PathBuf>,
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
@@ -33,8 +40,13 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
         .iter()
         .flat_map(|&mode| arguments.workload.quotas(mode).into_iter().map(move |quota| (mode, quota)))
         .collect();
-    let steady = Steady::new(&arguments.workload);
+    let audit = arguments.audit.as_deref().map(|path| Auditing::new(path, arguments, &rows)).transpose()?;
+    // The audit log is of the very run that is reported, and one of many minutes is for those who ask for it.
+    let steady = if audit.is_some() { Steady::AsAsked } else { Steady::new(&arguments.workload) };
     let mut simulated = simulate(&arguments.workload, &work.source, &rows, steady)?;
+    if let Some(audit) = audit {
+        audit.run(&arguments.workload, &work.source)?;
+    }
     let mut report = Report::new(scenario.seed(), scenario.to_toml(), simulated.runs());
     report.commit = COMMIT.into();
     report.name = work.name;
@@ -46,6 +58,39 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     report.searches = simulated.searches;
     arguments.rendering.pricing.price(&mut report, scenario)?;
     arguments.rendering.write(output, &report, &simulated.recorded)
+}
+
+/// The run whose KMS calls are wanted one by one.
+struct Auditing {
+    output: Output,
+    mode: SseMode,
+    quota: Option<u64>,
+}
+
+impl Auditing {
+    fn new(path: &Path, arguments: &Arguments, rows: &[(SseMode, Option<u64>)]) -> Result<Self, Failure> {
+        let &[(mode, quota)] = rows else {
+            return Err(Failure::usage(format_args!(
+                "--audit writes the calls of one run, here are {}: give one mode and one quota, as in --modes sse-kms",
+                rows.len()
+            )));
+        };
+        let output = Output::new(Some(path), arguments.rendering.force(), false)?;
+        Ok(Self { output, mode, quota })
+    }
+
+    /// Runs once more, which gives the same calls, and writes them.
+    fn run(self, arguments: &workload::Arguments, source: &Source) -> Result<(), Failure> {
+        let Self { mut output, mode, quota } = self;
+        let (part, quota) = arguments.part(source, quota)?;
+        let options = Options { quota, concurrency: arguments.concurrency, ..Options::default() };
+        let mut audit =
+            Audit::new(BufWriter::new(&mut output), mode, source.naming(), source.scenario().seed());
+        let mut rows = Recorder::new(window(source, arguments.concurrency));
+        sim::run_audited(&part, mode, &options, &mut rows, &mut audit).map_err(Failure::usage)?;
+        audit.finish().map_err(|error| output.failure(&error))?;
+        output.finish()
+    }
 }
 
 /// A run with its rows.

@@ -23,6 +23,10 @@ fn refuse(field: &'static str, value: &str, expected: &'static str) -> ArnError 
     ArnError { field, value: value.chars().take(80).collect(), expected }
 }
 
+fn is_word(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit())
+}
+
 /// A KMS key id: a lower-case UUID, or `mrk-` and 32 hexadecimal digits for a multi-Region key.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct KeyId(Arc<str>);
@@ -106,7 +110,27 @@ impl KeyArn {
     /// # Errors
     /// As [`str::parse`].
     pub fn new(region: &str, account: &str, key_id: &KeyId) -> Result<Self, ArnError> {
+        Self::check_region(region)?;
+        Self::check_account(account)?;
         format!("arn:aws:kms:{region}:{account}:key/{key_id}").parse()
+    }
+
+    fn check_region(region: &str) -> Result<(), ArnError> {
+        if region.split('-').all(is_word) {
+            return Ok(());
+        }
+        Err(refuse(
+            "Region",
+            region,
+            "words of lower-case letters and digits with hyphens between, such as eu-west-1",
+        ))
+    }
+
+    fn check_account(account: &str) -> Result<(), ArnError> {
+        if account.len() == 12 && account.bytes().all(|b| b.is_ascii_digit()) {
+            return Ok(());
+        }
+        Err(refuse("account", account, "twelve digits"))
     }
 
     fn part(&self, index: usize) -> &str {
@@ -129,25 +153,14 @@ impl FromStr for KeyArn {
         if arn != "arn" {
             return Err(refuse("key ARN", text, SHAPE));
         }
-        let word = |s: &str| {
-            !s.is_empty() && s.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
-        };
-        if partition != "aws" && !(partition.starts_with("aws-") && word(partition)) {
+        if partition != "aws" && !(partition.starts_with("aws-") && partition.split('-').all(is_word)) {
             return Err(refuse("partition", partition, "aws, aws-cn, aws-us-gov or another aws- partition"));
         }
         if service != "kms" {
             return Err(refuse("service", service, "kms"));
         }
-        if !word(region) {
-            return Err(refuse(
-                "Region",
-                region,
-                "lower-case letters, digits and hyphens, such as eu-west-1",
-            ));
-        }
-        if account.len() != 12 || !account.bytes().all(|b| b.is_ascii_digit()) {
-            return Err(refuse("account", account, "twelve digits"));
-        }
+        Self::check_region(region)?;
+        Self::check_account(account)?;
         let Some(id) = resource.strip_prefix("key/") else {
             return Err(refuse(
                 "resource",

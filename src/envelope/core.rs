@@ -136,7 +136,9 @@ impl Core {
     }
 
     pub(crate) fn decode(bytes: &[u8; CORE_BYTES]) -> Result<Self, OpenError> {
-        let malformed = |field, value, expected| Err(OpenError::Malformed { field, value, expected });
+        let malformed = |field, value: u64, expected| {
+            Err(OpenError::Malformed { field, value: value.to_string(), expected })
+        };
         if bytes[..8] != MAGIC {
             return Err(OpenError::NotOurs);
         }

@@ -73,12 +73,15 @@ impl Keys<'_> {
     }
 
     pub(crate) fn check_seal(&self, slot: &Slot) -> Result<(), SealError> {
-        if let Self::Two { inner, outer } = self
-            && inner == outer
-        {
-            return Err(SealError::EqualKeys);
+        self.suit(slot).map_err(|(expected, given)| SealError::KeyKind {
+            mode: slot.mode(),
+            expected,
+            given,
+        })?;
+        match self {
+            Self::Two { inner, outer } if inner == outer => Err(SealError::EqualKeys),
+            _ => Ok(()),
         }
-        self.suit(slot).map_err(|(expected, given)| SealError::KeyKind { mode: slot.mode(), expected, given })
     }
 
     pub(crate) fn check_open(&self, slot: &Slot) -> Result<(), OpenError> {

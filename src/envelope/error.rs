@@ -20,6 +20,12 @@ pub enum SealError {
         /// The keys given.
         given: &'static str,
     },
+    /// A part number that S3 has not.
+    #[error("part number is {number}: expected 1 to 10,000")]
+    PartNumber {
+        /// The number given.
+        number: u16,
+    },
     /// Both layers of a DSSE object under one key.
     #[error("the two layers of a DSSE object need two keys, but the inner and the outer key are equal")]
     EqualKeys,
@@ -57,8 +63,8 @@ pub enum OpenError {
     Malformed {
         /// The field.
         field: &'static str,
-        /// What stands there.
-        value: u64,
+        /// What stands there: a number, a quoted text, or how many bytes.
+        value: String,
         /// What should.
         expected: &'static str,
     },
@@ -95,7 +101,9 @@ pub enum OpenError {
         expected: Expected,
     },
     /// A frame that does not authenticate.
-    #[error("frame {frame} does not open: the object was changed, reordered, or cut inside this frame")]
+    #[error(
+        "frame {frame} does not open: the object was changed, reordered, cut inside this frame, or goes on behind it"
+    )]
     Corrupt {
         /// Number of the frame from 0.
         frame: u64,
@@ -107,6 +115,17 @@ pub enum OpenError {
         expected: u64,
         /// Bytes given.
         found: u64,
+    },
+    /// A range plan that was made for an object of another length or layout.
+    #[error("the range plan was made for another object: plan the range with the header that opens it")]
+    OtherPlan,
+    /// The range ends before it begins.
+    #[error("range is not valid: it ends at byte {last}, before its first byte {first}")]
+    RangeBackwards {
+        /// First byte asked for.
+        first: u64,
+        /// Last byte asked for.
+        last: u64,
     },
     /// The range lies beyond the end of the object.
     #[error("range is not satisfiable: it begins at byte {first}, the object has {length}")]

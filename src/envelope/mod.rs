@@ -1,6 +1,42 @@
 //! The object format: data keys, wrapped keys, encryption contexts, and envelopes sealed with AES-256-GCM.
 //!
 //! Byte layout and security argument: `docs/FORMAT.md`. Knows no KMS, no cache and no time.
+//!
+//! ```
+//! use s3seal::envelope::*;
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! // A data key, wrapped under a root key of ours: what SSE-S3 does.
+//! let (root, data_key) = (WrappingKey::generate()?, DataKey::generate()?);
+//! let context = EncryptionContext::of_object("photos", "cat.jpg")?;
+//! let slot = Slot::SseS3 { root_version: 1, wrapped: root.wrap(&data_key, &context)? };
+//! let identity = Identity::object("photos", "cat.jpg");
+//! let sealed = seal(Keys::One(&data_key), &slot, &identity, &[7; 200_000], Options::default())?;
+//!
+//! // The reader takes the wrapped key out of the header, opens it, and with it the object.
+//! let header = Header::parse(&sealed)?;
+//! let Slot::SseS3 { wrapped, .. } = header.slot() else { panic!("another mode") };
+//! let data_key = root.unwrap(wrapped, &context)?;
+//! assert_eq!(open(Keys::One(&data_key), &identity, &sealed)?, [7; 200_000]);
+//!
+//! // Of a range only the frames that it touches are read and opened.
+//! let unlocked = header.unlock(Keys::One(&data_key), &identity, Backend::default())?;
+//! let plan = unlocked.plan_range(ByteRange::FromTo { first: 100_000, last: 100_009 }, sealed.len() as u64)?;
+//! let frames = &sealed[plan.frames().start as usize..plan.frames().end as usize];
+//! assert_eq!(unlocked.open_range(&plan, frames, &[], Threads::One)?, [7; 10]);
+//!
+//! // Under another root key: a new slot, the same body.
+//! let next = WrappingKey::generate()?;
+//! let slot = Slot::SseS3 { root_version: 2, wrapped: next.wrap(&data_key, &context)? };
+//! let head = rewrap(&header, Keys::One(&data_key), &identity, &slot)?;
+//! let moved = [&head, &sealed[header.as_bytes().len()..]].concat();
+//! assert_eq!(open(Keys::One(&data_key), &identity, &moved)?, [7; 200_000]);
+//!
+//! // Under another name it does not open.
+//! assert!(open(Keys::One(&data_key), &Identity::object("photos", "dog.jpg"), &moved).is_err());
+//! # Ok(())
+//! # }
+//! ```
 
 mod secret;
 mod arn;

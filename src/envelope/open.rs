@@ -62,7 +62,7 @@ impl Header {
         if slot.suite() != core.suite {
             return Err(OpenError::Malformed {
                 field: "suite",
-                value: core.suite.layers().into(),
+                value: core.suite.layers().to_string(),
                 expected: "2 for dsse-kms and 1 for the other modes",
             });
         }
@@ -389,7 +389,8 @@ impl Opener {
     }
 }
 
-/// A header with another slot: the same object key, the same body, another way to the data key.
+/// A header with another slot: the same object key, the same body, another way to the data key. `slot` must wrap that very
+/// data key; only opening would show it.
 ///
 /// The data key stays, so whoever still holds the old slot and the key that opens it still opens the object.
 ///

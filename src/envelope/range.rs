@@ -25,14 +25,28 @@ pub enum ByteRange {
 /// What to read from the store for a range, as half-open offsets into the whole object, header included.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RangePlan {
+    frames: Range<u64>,
+    last_frame: Option<Range<u64>>,
+    plaintext: Range<u64>,
+    object_bytes: u64,
+}
+
+impl RangePlan {
     /// The frames that hold the range.
-    pub frames: Range<u64>,
+    pub fn frames(&self) -> Range<u64> {
+        self.frames.clone()
+    }
+
     /// The last frame, when it must be seen as well: the object's length stands in no header, and only its last
     /// frame proves it.
-    pub last_frame: Option<Range<u64>>,
+    pub fn last_frame(&self) -> Option<Range<u64>> {
+        self.last_frame.clone()
+    }
+
     /// The plaintext that the range comes to, clamped to the object.
-    pub plaintext: Range<u64>,
-    object_bytes: u64,
+    pub fn plaintext(&self) -> Range<u64> {
+        self.plaintext.clone()
+    }
 }
 
 impl Unlocked {
@@ -41,13 +55,18 @@ impl Unlocked {
     /// At most one frame more than the range covers at either side, and the last frame where the length is unknown.
     ///
     /// # Errors
-    /// [`OpenError::RangeUnsatisfiable`]; [`OpenError::Truncated`] or [`OpenError::Trailing`] when the object cannot
+    /// [`OpenError::RangeUnsatisfiable`], [`OpenError::RangeBackwards`]; [`OpenError::Truncated`] or [`OpenError::Trailing`] when the object cannot
     /// have this length.
     pub fn plan_range(&self, range: ByteRange, object_bytes: u64) -> Result<RangePlan, OpenError> {
         let layout = self.layout();
         let header = self.header_bytes() as u64;
         let body = object_bytes.saturating_sub(header);
         let length = self.check_body_bytes(body)?;
+        if let ByteRange::FromTo { first, last } = range
+            && last < first
+        {
+            return Err(OpenError::RangeBackwards { first, last });
+        }
         let (first, end) = match range {
             ByteRange::FromTo { first, last } => (first, last.saturating_add(1).min(length)),
             ByteRange::From(first) => (first, length),
@@ -73,7 +92,7 @@ impl Unlocked {
     /// The plaintext of a planned range from the bytes that the plan asked for.
     ///
     /// # Errors
-    /// [`OpenError`]; no plaintext is given then.
+    /// [`OpenError`], [`OpenError::OtherPlan`] for a plan of another object; no plaintext is given then.
     pub fn open_range(
         &self,
         plan: &RangePlan,
@@ -81,6 +100,11 @@ impl Unlocked {
         last_frame: &[u8],
         threads: Threads,
     ) -> Result<Vec<u8>, OpenError> {
+        // A plan is trusted only for the object that it was made for: its offsets index the bytes given.
+        let (first, last) = (plan.plaintext.start, plan.plaintext.end - 1);
+        if self.plan_range(ByteRange::FromTo { first, last }, plan.object_bytes).as_ref() != Ok(plan) {
+            return Err(OpenError::OtherPlan);
+        }
         let layout = self.layout();
         let header = self.header_bytes() as u64;
         let length_of = |range: &Range<u64>| range.end - range.start;

@@ -5,7 +5,7 @@ use std::fmt;
 use zeroize::Zeroizing;
 
 use super::aead::Backend;
-use super::core::{CORE_BYTES, Core, FrameSize, Layout, PLAINTEXT_BYTES_MAX, Part};
+use super::core::{CORE_BYTES, Core, FrameSize, Layout, PART_NUMBER_MAX, PLAINTEXT_BYTES_MAX, Part};
 use super::derive::{COMMITMENT_BYTES, Derived, Keys, SLOT_TAG_BYTES, SlotKey};
 use super::error::SealError;
 use super::frame::{self, Run, Threads};
@@ -55,6 +55,11 @@ fn begin(
     slot_key: &mut SlotKey,
 ) -> Result<Begun, SealError> {
     keys.check_seal(slot)?;
+    if let Part::Number(number) = options.part
+        && !(1..=PART_NUMBER_MAX).contains(&number)
+    {
+        return Err(SealError::PartNumber { number });
+    }
     if let Some(bytes) = length
         && bytes > PLAINTEXT_BYTES_MAX
     {
@@ -83,7 +88,7 @@ pub(crate) fn write_header(
     tag.copy_from_slice(&slot_key.tag(core, encoded));
 }
 
-/// The envelope of `plaintext`: header and frames.
+/// The envelope of `plaintext`: header and frames. `slot` must wrap the very keys given; only opening would show it.
 ///
 /// # Errors
 /// [`SealError`] when the keys do not suit the slot, the plaintext is too long, or there are no random bytes.

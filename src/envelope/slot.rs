@@ -12,7 +12,10 @@ pub(crate) const SLOT_PREFIX_BYTES: usize = 2;
 /// Mode, KMS key, wrapped keys and extra context of an object. Not secret.
 ///
 /// Encoded as `length u16 ‖ mode u8 ‖ fields`, each field of variable length behind its `length u16`; big-endian.
-/// The context holds the pairs beyond `aws:s3:arn`, which follows from the object's name.
+/// The context holds the pairs beyond `aws:s3:arn`, which follows from the object's name: leave that pair out.
+///
+/// The wrapped keys are the caller's word: sealing and rewrapping cannot look into them, and an envelope whose slot
+/// wraps another key than it was sealed under opens for nobody who has only the slot.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Slot {
@@ -171,17 +174,21 @@ impl Slot {
                 context: fields.context()?,
             },
             5 => Self::SseC,
-            other => return Err(malformed("slot mode", other.into(), "1 to 5")),
+            other => return Err(malformed("slot mode", other.to_string(), "1 to 5")),
         };
         match fields.0 {
             [] => Ok(slot),
-            rest => Err(malformed("slot", rest.len() as u64, "no bytes after its last field")),
+            rest => Err(malformed("end of the slot", bytes_of(rest.len()), "nothing behind its last field")),
         }
     }
 }
 
-fn malformed(field: &'static str, value: u64, expected: &'static str) -> OpenError {
+fn malformed(field: &'static str, value: String, expected: &'static str) -> OpenError {
     OpenError::Malformed { field, value, expected }
+}
+
+fn bytes_of(count: usize) -> String {
+    format!("{count} bytes")
 }
 
 fn u16_of(length: usize) -> [u8; 2] {
@@ -206,7 +213,7 @@ impl<'a> Fields<'a> {
         let (head, rest) = self
             .0
             .split_first_chunk::<N>()
-            .ok_or_else(|| malformed(field, self.0.len() as u64, "more bytes than the slot has left"))?;
+            .ok_or_else(|| malformed(field, bytes_of(self.0.len()), "more: the slot ends there"))?;
         self.0 = rest;
         Ok(*head)
     }
@@ -228,27 +235,28 @@ impl<'a> Fields<'a> {
         let (head, rest) = self
             .0
             .split_at_checked(length.into())
-            .ok_or_else(|| malformed(field, length.into(), "a length within the slot"))?;
+            .ok_or_else(|| malformed(field, bytes_of(length.into()), "no more than the slot has left"))?;
         self.0 = rest;
         Ok(head)
     }
 
     fn arn(&mut self) -> Result<KeyArn, OpenError> {
         let bytes = self.bytes("KMS key ARN")?;
-        let text = std::str::from_utf8(bytes).ok().and_then(|text| text.parse().ok());
-        text.ok_or_else(|| malformed("KMS key ARN", bytes.len() as u64, "a valid key ARN of that many bytes"))
+        let arn = std::str::from_utf8(bytes).ok().and_then(|text| text.parse().ok());
+        let shown = || format!("{:?}", String::from_utf8_lossy(bytes).chars().take(80).collect::<String>());
+        arn.ok_or_else(|| malformed("KMS key ARN", shown(), "arn:PARTITION:kms:REGION:ACCOUNT:key/KEY-ID"))
     }
 
     fn wrapped(&mut self) -> Result<WrappedKey, OpenError> {
         let bytes = self.bytes("wrapped key")?;
-        WrappedKey::new(bytes).map_err(|_| malformed("wrapped key", bytes.len() as u64, "1 to 6,144 bytes"))
+        WrappedKey::new(bytes)
+            .map_err(|_| malformed("wrapped key", bytes_of(bytes.len()), "1 to 6,144 bytes"))
     }
 
     fn context(&mut self) -> Result<EncryptionContext, OpenError> {
         let bytes = self.bytes("encryption context")?;
-        EncryptionContext::from_canonical_bytes(bytes).map_err(|_| {
-            malformed("encryption context", bytes.len() as u64, "canonical bytes of that length")
-        })
+        EncryptionContext::from_canonical_bytes(bytes)
+            .map_err(|_| malformed("encryption context", bytes_of(bytes.len()), "pairs in canonical form"))
     }
 }
 

@@ -137,7 +137,7 @@ impl Event {
         let mut identity = json!({
             "type": if self.principal.session().is_empty() { "IAMUser" } else { "AssumedRole" },
             "accountId": self.principal.account(),
-            "arn": self.principal.to_string(),
+            "arn": self.principal.arn(),
         });
         let mut record = json!({
             "eventVersion": "1.11",

@@ -69,6 +69,9 @@ impl Fault {
             {
                 refuse("until", until.to_string(), "an instant after `from`")
             }
+            Self::BrownOut { slower_per_mille: 0, .. } => {
+                refuse("slower per mille", "0".into(), "at least 1; 1000 is the usual speed")
+            }
             Self::ErrorBurst { failed_per_mille, .. } if *failed_per_mille > 1_000 => {
                 refuse("failed per mille", failed_per_mille.to_string(), "0 to 1000")
             }

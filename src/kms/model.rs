@@ -146,7 +146,8 @@ impl Model {
         StoreIndex(u32::try_from(self.stores.len() - 1).expect("fewer than 2³² stores"))
     }
 
-    /// Adds a key that exists from `created` on, without a call to KMS: the set-up of a scenario.
+    /// Adds a key that exists from `created` on, without a call to KMS: the set-up of a scenario. Its owner may be an account
+    /// that was not added: only callers are charged.
     ///
     /// # Errors
     /// [`KmsError::InvalidArn`] for another Region, [`KmsError::Validation`] for a key id that is taken or a store
@@ -267,6 +268,9 @@ impl Model {
 
     /// Answers `call` at `now`.
     ///
+    /// # Panics
+    /// When the key is of another model: an index means nothing elsewhere.
+    ///
     /// # Cost
     /// About 100 ns, 40 of them the draw of a lognormal service time.
     #[inline]
@@ -282,7 +286,11 @@ impl Model {
     }
 
     /// Makes `change` to `key` at `now`, as a management call of `principal`. Connecting and disconnecting concern
-    /// every key of the key's store.
+    /// every key of the key's store. Changes of a key are made in the order of time: an earlier one later on would rewrite
+    /// what calls were already told.
+    ///
+    /// # Panics
+    /// When the key is of another model.
     pub fn change(
         &mut self,
         principal: &Principal,

@@ -139,8 +139,16 @@ impl Quota {
     /// The quota of one management operation, such as `DescribeKey`, on `on`: each has one of its own.
     ///
     /// # Errors
-    /// [`QuotaError`] when no row holds for the operation on that date.
+    /// [`QuotaError`] for an operation without a quota of its own, and when no row holds on that date.
     pub fn for_operation(name: &str, on: Date) -> Result<Self, QuotaError> {
+        if !rows().any(|row| row.item == name && name.starts_with(char::is_uppercase)) {
+            return Err(QuotaError {
+                field: "operation",
+                value: name.chars().take(80).collect(),
+                expected: "a management operation with a quota of its own, such as DescribeKey; the cryptographic ones \
+                           share a pool, which `for_region` tells",
+            });
+        }
         Self::of_item(name, on)
     }
 
@@ -245,5 +253,8 @@ mod tests {
         let weights = [date(2019, 3, 7), date(2019, 3, 8), date(2022, 9, 30), date(2022, 10, 1)];
         assert_eq!(weights.map(Quota::custom_key_store_weight), [1, 3, 3, 1]);
         assert_eq!(Quota::for_operation("DescribeKey", date(2026, 1, 1)).unwrap().per_second, 2_000);
+        for name in ["Foo", "Decrypt", ""] {
+            assert_eq!(Quota::for_operation(name, date(2026, 1, 1)).unwrap_err().field, "operation");
+        }
     }
 }

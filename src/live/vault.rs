@@ -197,8 +197,8 @@ impl Vault {
             let at = |offset| usize::try_from(offset).expect("within an envelope in memory");
             &envelope[at(range.start)..at(range.end)]
         };
-        let last = plan.last_frame.as_ref().map_or(&[][..], cut);
-        Ok(unlocked.open_range(&plan, cut(&plan.frames), last, Threads::Pool)?)
+        let last = plan.last_frame().map_or(&[][..], |range| cut(&range));
+        Ok(unlocked.open_range(&plan, cut(&plan.frames()), last, Threads::Pool)?)
     }
 
     /// The sealed manifest of `parts`, which are checked on the way.

@@ -451,7 +451,8 @@ impl<Key: Clone + Keyed> Request<Key> {
     }
 
     fn call(&self, need: Need, cause: Option<Operation>) -> Call {
-        let Job { due, principal, bucket, kms_key, .. } = self.job;
-        Call { need, handle: self.handle(need), cause, due, bucket, principal, kms_key }
+        let Job { due, principal, bucket, kms_key, object, .. } = self.job;
+        let object = cause.map(|_| object);
+        Call { need, handle: self.handle(need), cause, due, bucket, object, principal, kms_key }
     }
 }

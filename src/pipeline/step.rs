@@ -159,6 +159,8 @@ pub struct Call {
     pub due: Timestamp,
     /// The bucket.
     pub bucket: u32,
+    /// The object; none for a refresh ahead.
+    pub object: Option<u64>,
     /// Who asks.
     pub principal: u32,
     /// The KMS key.

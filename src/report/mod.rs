@@ -41,7 +41,7 @@ pub use cost::{
 pub use distribution::{Distribution, Percentiles};
 pub use finding::{Finding, Rule};
 pub use hdr::{LoggedRun, merge_interval_logs, write_interval_log};
-pub use html::{BillPage, BillSum, DARK, LIGHT, Theme};
+pub use html::{BillPage, BillSum, DARK, LIGHT, ProfilePage, Theme};
 pub use json::ReportError;
 pub use objective::{Limit, Miss, Objective, ObjectiveError, Objectives, Quantity};
 pub use record::{Coded, MergeError, OperationCoded, Record, Tallied};

@@ -1,7 +1,7 @@
 //! What a run is told beyond its scenario, and what it gives back.
 
 use crate::cache::Metrics;
-use crate::rig::{CRYPTO_COST, Cost, STORE_COST};
+use crate::rig::{CRYPTO_COST, Cost, RigError, STORE_COST};
 use crate::units::Timestamp;
 
 /// Most requests in flight when nothing else is asked: what is due beyond it is dropped and counted. An assumption, in
@@ -28,6 +28,30 @@ pub struct Options {
     pub crypto: Cost,
     /// The store.
     pub store: Cost,
+}
+
+impl Options {
+    /// Whether a run can be made with them.
+    ///
+    /// # Errors
+    /// [`RigError`] for no request in flight, a closed loop without a client, and a shard beyond the number of shards.
+    pub fn check(&self) -> Result<(), RigError> {
+        let refuse = |field: &str, value: String, expected: &str| {
+            Err(RigError { field: field.into(), value, expected: expected.into() })
+        };
+        if self.in_flight_max == 0 {
+            return refuse("in_flight_max", "0".into(), "at least 1 request");
+        }
+        if self.concurrency == Some(0) {
+            return refuse("concurrency", "0".into(), "at least 1 client");
+        }
+        match self.shard {
+            Some((index, of)) if index >= of => {
+                refuse("shard", format!("{index}/{of}"), "an index from 0, less than the number of shards")
+            }
+            _ => Ok(()),
+        }
+    }
 }
 
 impl Default for Options {

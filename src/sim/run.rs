@@ -3,10 +3,11 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
+use super::entry::Auditor;
 use super::fast::Walks;
 use super::object::{FIRST_NEW_HANDLE, OBJECTS_MAX, Objects};
 use super::option::{Options, Run};
-use crate::cache::{self, Cache, Failure, Local, Off};
+use crate::cache::{self, Cache, Failure};
 use crate::kms::{self, Answer};
 use crate::pipeline::{
     Action, Call, Core, Fetch, FetchAction, FetchInput, Input, Job, KeyHandle, Need, Parking, Phase, Reply,
@@ -16,80 +17,17 @@ use crate::report::Sink;
 use crate::request::{Operation, SseMode};
 use crate::rig::{self, EventQueue, Kms, Place, RigError, S3Times, Slab, Stalls};
 use crate::units::{Span, Stream, Timestamp};
-use crate::workload::{Arrival, Arrivals, FleetStart, Placement, Scenario, Source, Stop};
-
-/// Runs `scenario` in `mode` in virtual time. Rows go to `sink`.
-///
-/// # Errors
-/// [`RigError`] for values that the workload allows and another room refuses, and beyond 2²⁸ objects whose keys would have
-/// to be followed.
-pub fn run(
-    scenario: &Scenario,
-    mode: SseMode,
-    options: &Options,
-    sink: &mut impl Sink,
-) -> Result<Run, RigError> {
-    run_source(&Source::from(scenario), mode, options, sink)
-}
-
-/// As [`run`], for the schedule of a scenario or for a trace.
-///
-/// # Errors
-/// As [`run`].
-pub fn run_source(
-    source: &Source,
-    mode: SseMode,
-    options: &Options,
-    sink: &mut impl Sink,
-) -> Result<Run, RigError> {
-    match source {
-        Source::Scenario(scenario) if options.concurrency.is_some() => {
-            // The clients, not the schedule, decide when a run is over.
-            let endless = Scenario { stop: Stop::Operations(u64::MAX), ..scenario.clone() };
-            run_arrivals(source, mode, options, Arrivals::new(&endless), sink)
-        }
-        Source::Scenario(scenario) => {
-            let (machine, machines) = options.shard.unwrap_or((0, 1));
-            let arrivals = Arrivals::new(scenario).shard(machine.into(), machines.into());
-            run_arrivals(source, mode, options, arrivals, sink)
-        }
-        Source::Replay(replay) => run_arrivals(source, mode, options, replay.arrivals(), sink),
-    }
-}
-
-/// As [`run_source`], with `arrivals` in place of the schedule, in due order; they name nothing beyond the numbers of
-/// `source`.
-///
-/// # Errors
-/// As [`run`].
-///
-/// # Panics
-/// When an arrival names a bucket, KMS key or principal beyond those numbers.
-pub fn run_arrivals(
-    source: &Source,
-    mode: SseMode,
-    options: &Options,
-    arrivals: impl Iterator<Item = Arrival>,
-    sink: &mut impl Sink,
-) -> Result<Run, RigError> {
-    let scenario = source.scenario();
-    if is_cached(mode) {
-        let make = |rules, generations| Ok(Local::new(rules, generations));
-        Ok(simulation(source, mode, options, sink, make)?.run(scenario, arrivals))
-    } else {
-        let make = |rules, generations| Ok(Off::new(rules, generations));
-        Ok(simulation(source, mode, options, sink, make)?.run(scenario, arrivals))
-    }
-}
+use crate::workload::{Arrival, FleetStart, Placement, Scenario, Source, Stop};
 
 /// So many requests may be under way before the simulator looks which of them have ended.
 const ROOM_MIN: usize = 1_024;
 
-fn simulation<'s, C, S>(
+pub(super) fn simulation<'s, C, S>(
     source: &Source,
     mode: SseMode,
     options: &Options,
     sink: &'s mut S,
+    audit: Auditor<'s>,
     make: impl Fn(cache::Rules, Arc<cache::Generations>) -> Result<C, cache::ConfigError> + Copy,
 ) -> Result<Simulation<'s, C, S>, RigError>
 where
@@ -144,6 +82,7 @@ where
         ended: Timestamp::ZERO,
         requests: 0,
         sink,
+        audit,
     })
 }
 
@@ -216,6 +155,7 @@ pub(super) struct Simulation<'s, C: Cache, S> {
     pub(super) ended: Timestamp,
     requests: u64,
     pub(super) sink: &'s mut S,
+    audit: Auditor<'s>,
 }
 
 impl<C, S> Simulation<'_, C, S>
@@ -223,7 +163,7 @@ where
     C: Cache<Key = KeyHandle, Material = KeyHandle>,
     S: Sink,
 {
-    fn run(mut self, scenario: &Scenario, arrivals: impl Iterator<Item = Arrival>) -> Run {
+    pub(super) fn run(mut self, scenario: &Scenario, arrivals: impl Iterator<Item = Arrival>) -> Run {
         let placement = scenario.s3.prefix_limits.then(|| Placement::new(scenario));
         let measured_from = Timestamp::ZERO + scenario.warm_up;
         let mut last_due = measured_from;
@@ -564,7 +504,12 @@ where
         let principal = &self.core.directory().principals[call.principal as usize];
         let key = self.kms.keys[call.kms_key as usize];
         let asked = kms::Call { via_s3: self.service_side, ..kms::Call::new(operation, key, principal) };
-        let reply = self.kms.model.call(&asked, now, &mut self.kms_stream);
+        let reply = match &mut self.audit {
+            None => self.kms.model.call(&asked, now, &mut self.kms_stream),
+            Some(audit) => {
+                self.kms.model.audited(&asked, now, &mut self.kms_stream, |event| audit(call, event))
+            }
+        };
         self.kms_calls += 1;
         let result = match reply.answer {
             Answer::Granted(_) => Ok(call.handle.unwrap_or_else(|| {

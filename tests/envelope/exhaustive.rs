@@ -128,8 +128,8 @@ impl Object {
             (ByteRange::Suffix(5_000), 0, length),
         ] {
             let Ok(plan) = unlocked.plan_range(range, changed.len() as u64) else { continue };
-            let last = plan.last_frame.as_ref().map(at).unwrap_or_default();
-            if let Ok(bytes) = unlocked.open_range(&plan, at(&plan.frames), last, Threads::One) {
+            let last = plan.last_frame().as_ref().map(at).unwrap_or_default();
+            if let Ok(bytes) = unlocked.open_range(&plan, at(&plan.frames()), last, Threads::One) {
                 let right = &self.plain[first.min(length) as usize..end as usize];
                 assert!(bytes == right, "{what}: {range:?} opens to what does not stand there");
                 opened += 1;

@@ -123,14 +123,14 @@ proptest! {
             }
         };
         let plan = unlocked.plan_range(range, sealed.len() as u64).unwrap();
-        prop_assert_eq!(&plan.plaintext, &expected);
+        prop_assert_eq!(&plan.plaintext(), &expected);
         let read = |range: &std::ops::Range<u64>| &sealed[range.start as usize..range.end as usize];
         // At most one frame more than the range itself at either side.
         let stride = unlocked.layout().stride() as u64;
-        let frames = (plan.frames.end - plan.frames.start).div_ceil(stride);
+        let frames = (plan.frames().end - plan.frames().start).div_ceil(stride);
         prop_assert!(frames <= (expected.end - expected.start).div_ceil(options.frame_size.bytes() as u64) + 1);
-        let last = plan.last_frame.as_ref().map(read).unwrap_or_default();
-        let opened = unlocked.open_range(&plan, read(&plan.frames), last, Threads::One).unwrap();
+        let last = plan.last_frame().as_ref().map(read).unwrap_or_default();
+        let opened = unlocked.open_range(&plan, read(&plan.frames()), last, Threads::One).unwrap();
         prop_assert_eq!(&opened[..], &plain[expected.start as usize..expected.end as usize]);
     }
 
@@ -198,4 +198,37 @@ fn a_buffer_used_again_holds_the_new_envelope_whatever_it_held() {
         seal_into(held.keys(), &slot, &identity(), &plain, Options::default(), &mut sealed).unwrap();
         assert_eq!(open(held.keys(), &identity(), &sealed).unwrap(), plain);
     }
+}
+
+#[test]
+fn a_part_number_that_s3_has_not_is_refused_before_anything_is_sealed() {
+    let (key, identity) = (CustomerKey::generate().unwrap(), Identity::text("object"));
+    for number in [0, 10_001, u16::MAX] {
+        let options = Options { part: Part::Number(number), ..Options::default() };
+        let refused = seal(Keys::Customer(&key), &Slot::SseC, &identity, b"body", options);
+        assert_eq!(refused, Err(SealError::PartNumber { number }));
+    }
+}
+
+#[test]
+fn a_range_plan_opens_only_the_object_that_it_was_made_for() {
+    let (key, identity) = (CustomerKey::generate().unwrap(), Identity::text("object"));
+    let plan_of = |bytes: usize| {
+        let envelope =
+            seal(Keys::Customer(&key), &Slot::SseC, &identity, &vec![7; bytes], Options::default()).unwrap();
+        let header = Header::parse(&envelope).unwrap();
+        let unlocked = header.unlock(Keys::Customer(&key), &identity, Backend::default()).unwrap();
+        let range = ByteRange::FromTo { first: 5, last: 70_000 };
+        (unlocked.plan_range(range, envelope.len() as u64).unwrap(), unlocked, envelope)
+    };
+    let (plan, unlocked, envelope) = plan_of(200_000);
+    let frames = &envelope[plan.frames().start as usize..plan.frames().end as usize];
+    assert_eq!(unlocked.open_range(&plan, frames, &[], Threads::One), Ok(vec![7; 69_996]));
+    let (other, _, _) = plan_of(80_000);
+    assert_eq!(unlocked.open_range(&other, frames, &[], Threads::One), Err(OpenError::OtherPlan));
+    let backwards = ByteRange::FromTo { first: 5, last: 4 };
+    assert_eq!(
+        unlocked.plan_range(backwards, envelope.len() as u64),
+        Err(OpenError::RangeBackwards { first: 5, last: 4 })
+    );
 }

@@ -151,7 +151,7 @@ fn addresses_zones_and_spaces_as_they_come() {
     let line =
         format!("{HEAD} - A REST.PUT.OBJECT k \"PUT /k\" 400 KMS.DisabledException 300 - 10 - \"-\" \"x\" -");
     assert_eq!(request(line.as_bytes()).ending, Ending::RefusedByKms);
-    let line = format!("{HEAD} - A REST.PUT.OBJECT k \"PUT /k\" 503 SlowDown 300 - 10 - \"-\" \"x\" -");
+    let line = format!("{HEAD} - A REST.PUT.OBJECT k \"PUT /k\" 503 SlowDown 300 4406 10 - \"-\" \"x\" -");
     assert_eq!((request(line.as_bytes()).ending, request(line.as_bytes()).received), (Ending::Failed, 0));
 }
 
@@ -282,13 +282,16 @@ fn a_broken_record_is_counted_and_its_neighbours_are_read() {
         read("cloudtrail", lines.as_bytes()),
         ["GetObject b/k", "bad 2:1 record", "bad 3:1 record", "bad 4:1 record", "GetObject b/k"]
     );
-    let wrapped = format!("{{\"Records\":[{a},\n{{\"eventName\": oops, \"x\":{{\"y\":\"}}\"}}}},\n{b}]}}");
+    let wrapped =
+        format!("{{\"Records\":[{a},\n{{\"eventName\": oops, \"x\":{{\"y\":\"\\\"}}}}\"}}}},\n{b}]}}");
     assert_eq!(read("cloudtrail", wrapped.as_bytes()), ["GetObject b/k", "bad 2:1 record", "GetObject b/k"]);
     let cut = format!("{{\"Records\":[{a},{}", &b[..b.len() - 5]);
     assert_eq!(
         read("cloudtrail", cut.as_bytes()),
         ["GetObject b/k".to_owned(), format!("bad 1:{} record", 14 + a.len())]
     );
+    let half = [a.as_bytes(), b"\n\xC3"].concat();
+    assert_eq!(read("cloudtrail", &half), ["GetObject b/k", "bad 2:1 record"]);
     let timeless = record("s3", "GetObject", "3", "").replace("2026-11-24T12:00:00Z", "yesterday");
     assert_eq!(read("cloudtrail", timeless.as_bytes()), ["bad 1:1 eventTime"]);
 }
@@ -324,6 +327,9 @@ fn kms_calls_of_s3_are_known_by_their_context_and_decrypt_has_no_key_id() {
     assert_eq!((&*call.kms_key, call.by_service, call.failed), (key, false, false));
     let call = kms(&record("kms", "Decrypt", "1", &by("arn:aws:s3:::b", "", "arn")));
     assert_eq!((call.s3_arn.as_deref(), &*call.kms_key), (Some("arn:aws:s3:::b"), key));
+    let two = by("arn:aws:s3:::b", "", "ARN")
+        .replace("\"resources\":[", &format!("\"resources\":[{{\"ARN\":\"{key}-first\"}},"));
+    assert_eq!(kms(&record("kms", "Decrypt", "1", &two)).kms_key, format!("{key}-first"));
     let trail = r#","aws:cloudtrail:arn":"arn:aws:cloudtrail:us-west-2:111122223333:trail/Default""#;
     assert!(kms(&record("kms", "GenerateDataKey", "1", &by("arn:aws:s3:::b/k", trail, "ARN"))).by_service);
     let parameter = r#","requestParameters":{"encryptionContext":{"PARAMETER_ARN":"arn:aws:ssm:x"}},"errorCode":"AccessDenied""#;
@@ -442,5 +448,96 @@ fn an_archive_cut_short_gives_what_it_holds_and_then_says_so() {
         assert!((2_100..4_000).contains(&good), "{format}: {good}");
         assert_eq!(bad.last(), Some(&"file"), "{format}");
         assert!(bad.len() <= 2, "{format}: {bad:?}");
+    }
+}
+
+#[test]
+fn what_lookup_events_prints_is_read_like_the_records_that_it_holds() {
+    let rest = r#","requestParameters":{"bucketName":"b","key":"a \"b\" \\ é"},"resources":[{"ARN":"arn:aws:s3:::b/k"}]"#;
+    let records = [
+        record("s3", "GetObject", "1", rest),
+        record("s3", "GetObject", "1", rest),
+        record("ec2", "Run", "2", ""),
+    ];
+    let events: Vec<String> = records
+        .iter()
+        .map(|record| {
+            let held = serde_json::to_string(record).unwrap();
+            format!(
+                r#"{{"EventId":"1","EventName":"GetObject","EventTime":1764000000.0,"Resources":[{{"ResourceName":"b"}}],"CloudTrailEvent":{held},"Username":"r"}}"#
+            )
+        })
+        .collect();
+    let printed = format!("{{\n    \"Events\": [\n{}\n], \"NextToken\": \"}}\"}}\n", events.join(",\n"));
+    assert_eq!(Format::guess(printed.as_bytes()).map(|format| format.name()), Some("cloudtrail"));
+    assert_eq!(read("cloudtrail", printed.as_bytes()), ["GetObject b/a \"b\" \\ é", "duplicate", "other"]);
+    // Held in a text that is no record, and one that holds itself.
+    let odd = r#"{"Events":[{"CloudTrailEvent":"{\"eventName\":"},{"CloudTrailEvent":"{\"CloudTrailEvent\":\"{}\"}"},{"CloudTrailEvent":{}}]}"#;
+    assert_eq!(read("cloudtrail", odd.as_bytes()).len(), 3);
+    assert!(read("cloudtrail", odd.as_bytes()).iter().all(|entry| entry.starts_with("bad 1:")));
+}
+
+#[test]
+fn only_the_event_id_makes_a_repetition_and_a_name_said_twice_is_no_record() {
+    let shared = r#","sharedEventID":"same""#;
+    let log = record("s3", "GetObject", "1", shared) + "\n" + &record("s3", "GetObject", "2", shared);
+    assert_eq!(read("cloudtrail", log.as_bytes()), ["GetObject /"; 2]);
+    let twice = record("s3", "GetObject", "1", r#","eventName":"PutObject""#);
+    assert_eq!(read("cloudtrail", twice.as_bytes()), ["bad 1:1 record"]);
+    let other = record("s3", "GetObject", "1", r#","unknown":1,"unknown":2"#);
+    assert_eq!(read("cloudtrail", other.as_bytes()), ["GetObject /"]);
+}
+
+#[test]
+fn who_had_a_key_fetched_is_spelled_differently_by_year() {
+    let by = |invoked: &str, kind: &str| {
+        let context = r#","requestParameters":{"encryptionContext":{"aws:s3:arn":"arn:aws:s3:::b/k"}}"#;
+        let plain = record("kms", "Decrypt", "1", context);
+        let identity = format!(r#""userIdentity":{{"type":"{kind}","invokedBy":"{invoked}"}}"#);
+        let end = plain.find(",\"eventTime\"").unwrap();
+        let start = plain.find("\"userIdentity\"").unwrap();
+        kms(&format!("{}{identity}{}", &plain[..start], &plain[end..])).by_service
+    };
+    for s3 in ["internal.amazonaws.com", "AWS Internal", "s3.amazonaws.com", "fas.s3.amazonaws.com", ""] {
+        assert!(!by(s3, "AssumedRole"), "{s3}");
+    }
+    assert!(by("cloudtrail.amazonaws.com", "AssumedRole") && by("", "AWSService"));
+    let nobody = r#","requestParameters":{"bucketName":"b","key":"k"}"#;
+    let anonymous = record("s3", "GetObject", "1", nobody).replace(
+        r#"{"type":"AssumedRole","arn":"arn:aws:sts::111122223333:assumed-role/R/s"}"#,
+        r#"{"type":"AWSAccount","principalId":"","accountId":"ANONYMOUS_PRINCIPAL"}"#,
+    );
+    assert_eq!(s3(&anonymous).requester, "ANONYMOUS_PRINCIPAL");
+}
+
+#[test]
+fn operations_of_every_shape_have_the_names_of_the_api_or_their_own() {
+    let of = |operation: &str| {
+        let line = format!("{HEAD} - A {operation} k \"X /k\" 200 - - - 1 1 \"-\" \"x\" -");
+        let request = request(line.as_bytes());
+        (request.operation, request.name.into_owned(), request.sent, request.size)
+    };
+    let api = |operation: Operation| (Some(operation), operation.as_str().to_owned(), 0, None);
+    for read in ["REST.GET.OBJECT", "SOAP.GET.OBJECT", "WEBSITE.GET.OBJECT"] {
+        assert_eq!(of(read), api(Operation::GetObject));
+    }
+    for write in ["REST.PUT.OBJECT", "SOAP.PUT.OBJECT", "REST.POST.OBJECT"] {
+        assert_eq!(of(write), api(Operation::PutObject));
+    }
+    assert_eq!(of("REST.POST.UPLOADS"), api(Operation::CreateMultipartUpload));
+    assert_eq!(of("REST.PUT.PART"), api(Operation::UploadPart));
+    assert_eq!(of("REST.POST.UPLOAD"), api(Operation::CompleteMultipartUpload));
+    assert_eq!(of("REST.HEAD.OBJECT"), api(Operation::HeadObject));
+    assert_eq!(of("REST.DELETE.OBJECT"), api(Operation::DeleteObject));
+    assert_eq!(of("REST.GET.BUCKET"), api(Operation::ListObjects));
+    assert_eq!(of("REST.COPY.PART_GET").1, "UploadPartCopy (source read)");
+    for own in [
+        "S3.EXPIRE.OBJECT",
+        "S3.CREATE.DELETEMARKER",
+        "S3.TRANSITION_INT.OBJECT",
+        "S3.DELETE.UPLOAD",
+        "REST.NEW.THING",
+    ] {
+        assert_eq!(of(own), (None, own.to_owned(), 0, None));
     }
 }

@@ -1,5 +1,6 @@
 //! Readers of real logs: hard lines, laws, round trips, samples.
 
+mod audit;
 mod conformance;
 mod hard_lines;
 mod laws;

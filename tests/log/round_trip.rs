@@ -140,6 +140,24 @@ fn older_bucket_keys_are_a_difference_with_its_cause() {
 }
 
 #[test]
+fn a_key_fetched_for_another_service_is_no_requests_own_and_a_refusal_by_kms_was_a_call() {
+    let event = |second: u32, source: &str, name: &str, rest: &str| {
+        format!(
+            r#"{{"eventTime":"2026-11-24T12:00:0{second}Z","eventSource":"{source}.amazonaws.com","eventName":"{name}","requestParameters":{{{rest}}}}}"#
+        )
+    };
+    let trail = r#""encryptionContext":{"aws:s3:arn":"arn:aws:s3:::b/k","aws:cloudtrail:arn":"x"}"#;
+    let put = r#""bucketName":"b","key":"k","x-amz-server-side-encryption":"aws:kms","x-amz-server-side-encryption-bucket-key-enabled":"false""#;
+    let log = event(1, "kms", "GenerateDataKey", trail) + "\n" + &event(2, "s3", "PutObject", put);
+    let kms = profile_of(&log, &Format::CloudTrail, None).kms;
+    assert_eq!((kms.agreed, kms.seen_not_predicted["key fetched by another service"]), (0, 1), "{kms:?}");
+    check_books(&kms);
+    let refused = "o b [24/Nov/2026:12:00:00 +0000] - r A REST.PUT.OBJECT k \"PUT /k\" 400 KMS.DisabledException 300 - 10 - \"-\" \"x\" -";
+    let predicted = profile_of(refused, &Format::S3Access, None).kms.predicted();
+    assert_eq!((predicted.low, predicted.likely, predicted.high), (1, 1, 1));
+}
+
+#[test]
 fn throttled_requests_had_called_kms() {
     let mut tight = scenario();
     tight.kms.quota = Some(5);

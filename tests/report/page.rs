@@ -9,7 +9,9 @@ use html5ever::tendril::TendrilSink;
 use markup5ever_rcdom::{Handle, NodeData, RcDom};
 use s3seal::report::*;
 use s3seal::request::*;
-use s3seal::units::Seed;
+use s3seal::units::{Seed, Timestamp};
+use s3seal::workload::log::{Account, Ending, Entry, KmsUse, Request, Side};
+use s3seal::workload::profile::{ProfileOptions, Profiler, QUOTAS, summary};
 use serde_json::Value;
 
 /// A page no mailbox refuses.
@@ -129,37 +131,126 @@ fn every_page() -> Vec<(&'static str, Report)> {
 fn every_page_is_valid_html_without_script_style_attributes_or_hosts() {
     for (which, report) in every_page() {
         let html = report.to_html();
-        let dom = parsed(&html);
-        let errors = dom.errors.borrow();
-        assert!(errors.is_empty(), "{which}: {errors:?}");
-        assert!(html.len() < PAGE_MAX, "{which}: {} bytes", html.len());
-        for element in all(&html) {
-            let name = name(&element);
-            let loads =
-                ["script", "link", "img", "iframe", "object", "embed", "base", "form", "image", "use", "a"];
-            assert!(!loads.contains(&name.as_str()), "{which}: <{name}>");
-            let NodeData::Element { attrs, .. } = &element.data else { continue };
-            for attr in attrs.borrow().iter() {
-                let attr = attr.name.local.to_string();
-                assert!(
-                    !attr.starts_with("on") && !["src", "href", "style", "srcset"].contains(&&*attr),
-                    "{which}: {attr}"
-                );
-            }
-        }
-        let style = html.split("<style>").nth(1).and_then(|rest| rest.split("</style>").next()).unwrap();
-        assert!(!style.contains("url(") && !style.contains("@import"), "{which}");
+        check(which, &html);
         if which != "hostile" {
             assert!(!html.contains("://"), "{which} names a host");
         }
-        for not_a_number in ["NaN", "inf"] {
-            let attributes = all(&html).iter().any(|element| {
-                ["x", "y", "width", "height", "d", "cx", "cy"]
-                    .iter()
-                    .any(|name| attribute(element, name).is_some_and(|value| value.contains(not_a_number)))
-            });
-            assert!(!attributes, "{which}: {not_a_number}");
+    }
+}
+
+/// What holds for every page of the house.
+fn check(which: &str, html: &str) {
+    let dom = parsed(html);
+    let errors = dom.errors.borrow();
+    assert!(errors.is_empty(), "{which}: {errors:?}");
+    assert!(html.len() < PAGE_MAX, "{which}: {} bytes", html.len());
+    let elements = all(html);
+    for element in &elements {
+        let name = name(element);
+        let loads =
+            ["script", "link", "img", "iframe", "object", "embed", "base", "form", "image", "use", "a"];
+        assert!(!loads.contains(&name.as_str()), "{which}: <{name}>");
+        let NodeData::Element { attrs, .. } = &element.data else { continue };
+        for attr in attrs.borrow().iter() {
+            let attr = attr.name.local.to_string();
+            assert!(
+                !attr.starts_with("on") && !["src", "href", "style", "srcset"].contains(&&*attr),
+                "{which}: {attr}"
+            );
         }
+    }
+    let style = html.split("<style>").nth(1).and_then(|rest| rest.split("</style>").next()).unwrap();
+    assert!(!style.contains("url(") && !style.contains("@import"), "{which}");
+    for not_a_number in ["NaN", "inf"] {
+        let attributes = elements.iter().any(|element| {
+            ["x", "y", "width", "height", "d", "cx", "cy"]
+                .iter()
+                .any(|name| attribute(element, name).is_some_and(|value| value.contains(not_a_number)))
+        });
+        assert!(!attributes, "{which}: {not_a_number}");
+    }
+}
+
+/// The profile of requests `every` so many seconds, for keys that `key` gives, and of the KMS calls of one in three.
+fn profile(requests: u64, every: u64, key: impl Fn(u64) -> String) -> Value {
+    let mut profiler =
+        Profiler::new(ProfileOptions { assume: Some(SseMode::SseKms), ..ProfileOptions::default() });
+    profiler.file("s3-access");
+    for n in 0..requests {
+        let (key, second) = (key(n), 1_549_411_238 + n * every);
+        let requester = "arn:aws:iam::111122223333:user/reader";
+        profiler.record(&Entry::Request(Request {
+            time: Timestamp::from_seconds(second),
+            operation: Some(Operation::GetObject),
+            name: "GetObject".into(),
+            bucket: "archive".into(),
+            key: key.as_str().into(),
+            requester: requester.into(),
+            size: Some(n * n),
+            sent: n,
+            received: 0,
+            ending: Ending::Done,
+            side: Side::Whole,
+            source: None,
+            sse: None,
+            times: 1 + n % 40 * 500,
+        }));
+        if n % 3 == 0 {
+            profiler.record(&Entry::Kms(KmsUse {
+                time: Timestamp::from_seconds(second),
+                name: "Decrypt".into(),
+                s3_arn: Some(format!("arn:aws:s3:::archive/{key}").into()),
+                kms_key: "".into(),
+                requester: requester.into(),
+                by_service: false,
+                failed: false,
+            }));
+        }
+    }
+    let account = Account { read: requests + requests.div_ceil(3), ..Account::default() };
+    summary(&profiler.finish(&account))
+}
+
+#[test]
+fn pages_of_profiles_are_valid_harmless_and_have_the_figures_of_the_json() {
+    let hostile = hostile().1;
+    let shapes = [
+        ("no request", profile(0, 1, |_| String::new())),
+        ("one request", profile(1, 1, |_| "k".into())),
+        ("a busy minute", profile(300, 1, |n| format!("k{}", n % 17))),
+        ("three years", profile(3_000, 31_557, |n| format!("a/{n}"))),
+        ("hostile", profile(50, 1, |n| format!("{hostile}{n}/{hostile}"))),
+        ("nothing", Value::Null),
+    ];
+    for (which, exact) in &shapes {
+        let html = ProfilePage { profile: exact, quotas: &QUOTAS }.to_html();
+        check(which, &html);
+        let hidden =
+            |c: char| c.is_control() && c != '\n' || ('\u{590}'..='\u{8ff}').contains(&c) || c == '\u{202e}';
+        assert!(!html.contains(hidden), "{which}");
+        let elements = all(&html);
+        let data = elements.iter().filter(|node| name(node) == "data");
+        for node in data.clone() {
+            let place = attribute(node, "data-of").expect("a place");
+            let value = exact.pointer(&place).unwrap_or_else(|| panic!("{which}: {place} is in the JSON"));
+            assert_eq!(attribute(node, "value").as_ref(), Some(&value.to_string()), "{which}: {place}");
+        }
+        let ids: Vec<String> = elements.iter().filter_map(|node| attribute(node, "id")).collect();
+        let wanted: &[&str] = if exact["requests"].as_u64().unwrap_or(0) == 0 {
+            &[]
+        } else {
+            &["rate", "objects", "implied", "prediction", "operations", "members"]
+        };
+        assert_eq!(ids, wanted, "{which}");
+        assert!(wanted.is_empty() || data.count() > 40, "{which}");
+    }
+    // What was seen and was predicted adds up: a third of the reads called.
+    let page = ProfilePage { profile: &shapes[2].1, quotas: &QUOTAS }.to_html();
+    let headline = all(&page).iter().find(|node| name(node) == "h1").map(text).unwrap();
+    assert_eq!(headline, "Up to 19,501 KMS calls a second: over quotas of 10,000");
+    let labels: Vec<String> = all(&page).iter().filter(|node| name(node) == "text").map(text).collect();
+    for label in ["quota 10,000", "quota 20,000", "quota 100,000", "100 %"] {
+        assert!(labels.iter().any(|held| held == label), "{label}: {labels:?}");
     }
 }
 

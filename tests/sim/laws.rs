@@ -2,7 +2,7 @@
 
 use crate::ledger::{Ledger, calls_of, simulate};
 use s3seal::request::{Ending, KmsAnswer, Operation, SseMode};
-use s3seal::sim::Options;
+use s3seal::sim::{self, Options};
 use s3seal::units::Span;
 use s3seal::workload::{ArrivalProcess, Mix, Scenario, Stop};
 
@@ -274,4 +274,18 @@ fn values_that_a_room_refuses_are_named_as_in_the_scenario() {
         refused(|scenario| scenario.objects.count = 1 << 33),
         "objects.count is 8589934592: expected at most 268,435,456 in this mode"
     );
+}
+
+#[test]
+fn options_that_no_run_can_be_made_with_are_refused_by_name() {
+    let options = Options::default;
+    for (bad, field) in [
+        (Options { shard: Some((5, 4)), ..options() }, "shard"),
+        (Options { shard: Some((0, 0)), ..options() }, "shard"),
+        (Options { concurrency: Some(0), ..options() }, "concurrency"),
+        (Options { in_flight_max: 0, ..options() }, "in_flight_max"),
+    ] {
+        let refused = sim::run(&Scenario::default(), SseMode::SseKms, &bad, &mut Ledger::default());
+        assert_eq!(refused.unwrap_err().field, field);
+    }
 }

@@ -183,8 +183,8 @@ impl Page<'_> {
             Load::Lines | Load::Runs(_) => String::new(),
         };
         vec![format!(
-            "A Bucket Key that spares {hit} of the KMS calls it can help would save {saved} USD a month{of_it}, and {calls} \
-             KMS calls. The {hit} are assumed (--bucket-key-hit; AWS says up to 99 %): `s3seal sim` finds yours."
+            "A Bucket Key that spares {hit} of the KMS calls it can help would save {saved} USD a month: {calls} KMS \
+             calls{of_it}. The {hit} are assumed (--bucket-key-hit; AWS says up to 99 %); `s3seal sim` finds yours."
         )]
     }
 

@@ -4,7 +4,7 @@ use maud::html;
 use rust_decimal::prelude::ToPrimitive;
 
 use super::bar::{Row, bars};
-use super::{NAME, page};
+use super::{NAME, page, split};
 use crate::cost::{Table, grouped_decimal};
 use crate::report::figure;
 use crate::units::Usd;
@@ -79,7 +79,10 @@ impl BillPage {
         let shown = |text: &String| figure::name(text, usize::MAX);
         let head = html! {
             p class="eyebrow" { b { "S3 encryption cost" } }
-            h1 { (self.findings.first().map_or_else(|| shown(&self.title), shown).replace(" %", "\u{a0}%").trim_end_matches('.')) }
+            @let first = self.findings.first().map_or_else(|| shown(&self.title), shown);
+            @let (headline, lede) = split(&first);
+            h1 { (headline.replace(" %", "\u{a0}%").trim_end_matches('.')) }
+            @if !lede.is_empty() { p class="lede" { (lede) } }
             @if !self.findings.is_empty() { p class="lede" { (shown(&self.title)) } }
         };
         let main = html! {

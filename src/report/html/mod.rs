@@ -9,6 +9,8 @@ mod bill;
 mod chart;
 mod palette;
 mod panel;
+mod profile;
+mod profile_chart;
 mod sheet;
 mod table;
 
@@ -27,6 +29,7 @@ use crate::units::Usd;
 
 pub use bill::{BillPage, BillSum};
 pub use palette::{DARK, LIGHT, Theme};
+pub use profile::ProfilePage;
 
 /// Characters of a name from outside.
 const NAME: usize = 80;

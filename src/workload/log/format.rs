@@ -70,7 +70,13 @@ impl Format {
         let start = text.iter().position(|byte| !byte.is_ascii_whitespace())?;
         let has = |needle: &[u8]| memmem::find(text, needle).is_some();
         if matches!(text[start], b'{' | b'[') {
-            let trail = [&b"\"eventSource\""[..], b"\"eventVersion\"", b"\"eventName\"", b"\"Records\""];
+            let trail = [
+                &b"\"eventSource\""[..],
+                b"\"eventVersion\"",
+                b"\"eventName\"",
+                b"\"Records\"",
+                b"\"CloudTrailEvent\"",
+            ];
             return trail.into_iter().any(has).then_some(Self::CloudTrail);
         }
         let mut lines = text[start..].split(|byte| *byte == b'\n');

@@ -40,6 +40,9 @@ use crate::units::{NANOS_PER_SECOND, Span, Timestamp};
 /// The version of the profile's form: another one is refused.
 pub const VERSION: u32 = 1;
 
+/// Quotas of KMS's symmetric operations that Regions have today, calls per second. Source: docs/SOURCES.md, kms.
+pub const QUOTAS: [u64; 3] = [10_000, 20_000, 100_000];
+
 /// Most members of the sample of objects, and of requesters.
 const OBJECTS: usize = 1 << 16;
 const REQUESTERS: usize = 1 << 14;

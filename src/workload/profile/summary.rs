@@ -1,5 +1,7 @@
 //! The figures of a profile, as JSON for programs.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Value, json};
 
 use super::{Distinct, Histogram, KmsCalls, Profile, Range, Share, Tally, VERSION, seconds_of};
@@ -36,8 +38,9 @@ pub fn summary(profile: &Profile) -> Value {
         "series": {
             "step_seconds": profile.series.step(),
             "points": profile.series.points().collect::<Vec<_>>(),
+            "busiest": busiest(profile),
         },
-        "sizes": quantiles(&profile.sizes),
+        "sizes": sizes(&profile.sizes),
         "objects": distinct(profile.objects.distinct()),
         "requesters": distinct(profile.requesters.distinct()),
         "popularity": popularity(profile),
@@ -115,6 +118,49 @@ fn quantiles(histogram: &Histogram) -> Value {
     })
 }
 
+fn sizes(histogram: &Histogram) -> Value {
+    let mut value = quantiles(histogram);
+    let mut columns: BTreeMap<u64, u64> = BTreeMap::new();
+    for (lowest, count) in histogram.steps() {
+        *columns.entry(lowest.checked_ilog2().map_or(0, |power| 1 << power)).or_default() += count;
+    }
+    value["by_power_of_two"] = json!(columns.into_iter().collect::<Vec<_>>());
+    value
+}
+
+/// Requests, and KMS calls if all were under SSE-KMS, in the busiest seconds of each stretch of the series.
+fn busiest(profile: &Profile) -> Vec<(u64, u64, u64)> {
+    let step = profile.series.step();
+    let mut stretches: Vec<(u64, u64, u64)> = Vec::new();
+    for (second, requests, kms) in profile.seconds.counts() {
+        let stretch = second / step * step;
+        match stretches.last_mut() {
+            Some(last) if last.0 == stretch => (last.1, last.2) = (last.1.max(requests), last.2.max(kms)),
+            _ => stretches.push((stretch, requests, kms)),
+        }
+    }
+    stretches
+}
+
+/// What share of the requests the most popular share of objects gets, at four shares in each power of ten.
+fn curve(counts: &[u64]) -> Vec<(f64, f64)> {
+    let total: u64 = counts.iter().sum();
+    let mut ranks: Vec<usize> = (0..)
+        .map(|quarter| libm::round(libm::pow(10.0, f64::from(quarter) / 4.0)) as usize)
+        .take_while(|rank| *rank < counts.len())
+        .chain([counts.len()])
+        .filter(|rank| *rank > 0)
+        .collect();
+    ranks.dedup();
+    let (mut sum, mut at) = (0, 0);
+    let point = |rank: usize| {
+        sum += counts[at..rank].iter().sum::<u64>();
+        at = rank;
+        (rank as f64 / counts.len() as f64, sum as f64 / total as f64)
+    };
+    ranks.into_iter().map(point).collect()
+}
+
 fn distinct(distinct: Distinct) -> Value {
     json!({ "distinct": distinct.count, "standard_error": distinct.standard_error })
 }
@@ -153,6 +199,7 @@ fn popularity(profile: &Profile) -> Value {
         "share_of_top_10_percent": share(0.1),
         "asked_once": (!counts.is_empty()).then(|| once as f64 / counts.len() as f64),
         "zipf_exponent": zipf(&counts),
+        "curve": curve(&counts),
         "top": top,
         "undercount_at_most": profile.top_objects.undercount(),
     })

@@ -3,11 +3,9 @@
 use std::fmt::Write;
 
 use super::summary::{Rate, instant, kms_peak, zipf};
-use super::{Profile, Range, Share, Tally};
+use super::{Profile, QUOTAS, Range, Share, Tally};
 use crate::units::NANOS_PER_SECOND;
 
-/// Quotas of KMS's symmetric operations that Regions have, past and present. Source: docs/SOURCES.md, kms.
-const QUOTAS: [u64; 5] = [5_500, 10_000, 20_000, 50_000, 100_000];
 /// Names of each attribution that are shown.
 const SHOWN: usize = 5;
 /// Operations that are shown.
@@ -65,8 +63,8 @@ fn load(out: &mut String, profile: &Profile, width: usize) -> std::fmt::Result {
     let rate = Rate::of(profile);
     writeln!(
         out,
-        "\nRequests a second: mean {:.2}, p99 {}, peak {}",
-        rate.mean,
+        "\nRequests a second: mean {}, p99 {}, peak {}",
+        if rate.mean < 0.01 { "<0.01".into() } else { format!("{:.2}", rate.mean) },
         grouped(rate.p99),
         grouped(rate.peak)
     )?;

@@ -1,4 +1,5 @@
-//! `CloudTrail`: `{"Records": […]}` files, lists, and one record after the other (NDJSON), read record by record.
+//! `CloudTrail`: `{"Records": […]}` files, lists, one record after the other (NDJSON), and the `{"Events": […]}` of `aws
+//! cloudtrail lookup-events`, read record by record.
 //!
 //! No file is held: the buffer grows to the longest record, at most [`RECORD_BYTES_MAX`]. Records that cannot be read are
 //! counted and passed over. The same `eventID` counts once, as long as its second coming is among the next millions
@@ -6,15 +7,16 @@
 //!
 //! Source: `CloudTrail` user guide, record contents; AWS's, and three public collections of real records (docs/SOURCES.md).
 
-mod loose;
+mod field;
+mod json;
 mod record;
 
 use std::io::BufRead;
 
 use memchr::{memchr, memchr_iter, memrchr};
-use serde_json::Deserializer;
 
-use self::record::Record;
+use self::field::{Field, Fields};
+use self::json::{Cursor, Fault};
 use super::digest::{Digests, digest};
 use super::error::BadLine;
 use super::reader::Turn;
@@ -134,39 +136,41 @@ impl<R: BufRead> CloudTrail<R> {
             return Turn::Bad(self.bad("record", "a JSON object".into()));
         }
         let start = self.at;
-        let mut stream = Deserializer::from_str(&self.buffer[start..]).into_iter::<Record<'_>>();
-        let record = match stream.next() {
-            Some(Ok(record)) => record,
-            Some(Err(error)) if error.is_eof() && !self.ended && self.reserve < RECORD_BYTES_MAX => {
+        let mut cursor = Cursor::new(&self.buffer[start..]);
+        let mut fields = Fields::new();
+        match fields.read(&mut cursor) {
+            Ok(()) => {}
+            Err(Fault::End) if !self.ended && self.reserve < RECORD_BYTES_MAX => {
                 self.reserve = (self.reserve * 4).min(RECORD_BYTES_MAX);
                 return Turn::Again;
             }
-            failed => {
-                let expected = match failed {
-                    Some(Err(error)) if error.is_eof() => {
-                        format!("a whole record of at most {RECORD_BYTES_MAX} bytes")
-                    }
-                    Some(Err(error)) => format!("a CloudTrail record ({error})"),
-                    _ => "a CloudTrail record".into(),
+            Err(fault) => {
+                let expected = match fault {
+                    Fault::End => format!("a whole record of at most {RECORD_BYTES_MAX} bytes"),
+                    Fault::Wrong => format!(
+                        "a CloudTrail record (and {} behind {} bytes of it)",
+                        cursor.expected(),
+                        cursor.at()
+                    ),
                 };
                 self.passing = true;
                 return Turn::Bad(self.bad("record", expected));
             }
-        };
-        let end = start + stream.byte_offset();
+        }
+        let end = start + cursor.at();
         self.reserve = RESERVE;
         self.at = end;
-        if !record.is_one() {
+        if !fields.is_one() {
             self.at = start;
             let bad = self.bad("record", "a CloudTrail record with eventName and eventSource".into());
             self.at = end;
             return Turn::Bad(bad);
         }
-        let id = record.event_id.as_str();
+        let id = fields.text(Field::EventId);
         if !id.is_empty() && !seen.is_new(id) {
             return Turn::Duplicate;
         }
-        match record.into_entry() {
+        match fields.entry() {
             Ok(entry) => Turn::Entry(entry),
             Err(written) => {
                 let (line, column) = place(&self.buffer.as_bytes()[..start], self.lines, self.columns);
@@ -239,8 +243,8 @@ impl<R: BufRead> CloudTrail<R> {
                 self.ended = true;
                 break;
             }
-            let taken = bytes.len();
-            append(&mut self.buffer, &mut self.carry, bytes);
+            let taken = bytes.len().min(CHUNK);
+            append(&mut self.buffer, &mut self.carry, &bytes[..taken]);
             self.input.consume(taken);
         }
         if self.ended && !std::mem::take(&mut self.carry).is_empty() {
@@ -344,7 +348,7 @@ fn place(before: &[u8], lines: u64, columns: usize) -> (u64, usize) {
     (lines + ends + 1, column)
 }
 
-/// Length of `{"Records":[` at the beginning of `text`, with any blanks, in any case.
+/// Length of `{"Records":[` or `{"Events":[` at the beginning of `text`, with any blanks, in any case.
 fn wrapper(text: &[u8]) -> Option<usize> {
     let blanks = |at: usize| at + text[at..].iter().take_while(|byte| byte.is_ascii_whitespace()).count();
     let mark = |at: usize, mark: &[u8]| {
@@ -352,6 +356,6 @@ fn wrapper(text: &[u8]) -> Option<usize> {
         found.eq_ignore_ascii_case(mark).then_some(at + mark.len())
     };
     let name = blanks(mark(0, b"{")?);
-    let colon = blanks(mark(name, b"\"Records\"")?);
+    let colon = blanks(mark(name, b"\"Records\"").or_else(|| mark(name, b"\"Events\""))?);
     mark(blanks(mark(colon, b":")?), b"[")
 }
