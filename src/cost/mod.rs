@@ -55,7 +55,7 @@ pub use usage_file::{UsageFile, UsageFileError, UsageFileProblem};
 
 /// A word that is not in the list it should be in.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{value}` is no {kind}{}", hint(*nearest, known))]
+#[error("`{value}` is no {kind}{}", nearest.as_ref().map(|name| format!("; did you mean `{name}`?")).unwrap_or_default())]
 pub struct UnknownName {
     /// What it should have been: `Region`, `item`, `storage class`, …
     pub kind: &'static str,
@@ -63,26 +63,11 @@ pub struct UnknownName {
     pub value: String,
     /// The known word that it resembles.
     pub nearest: Option<&'static str>,
-    /// The known words, where they are few and none resembles it.
-    pub known: Vec<&'static str>,
-}
-
-/// So many known words are still named.
-const NAMED: usize = 12;
-
-fn hint(nearest: Option<&'static str>, known: &[&'static str]) -> String {
-    match nearest {
-        Some(name) => format!("; did you mean `{name}`?"),
-        None if known.is_empty() => String::new(),
-        None => format!(": expected one of {}", known.join(", ")),
-    }
 }
 
 impl UnknownName {
     pub(crate) fn new(kind: &'static str, value: &str, known: &[&'static str]) -> Self {
         let shown: String = value.chars().take(60).collect();
-        let nearest = nearest(&shown, known);
-        let few = nearest.is_none() && known.len() <= NAMED;
-        Self { kind, nearest, value: shown, known: if few { known.to_vec() } else { Vec::new() } }
+        Self { kind, nearest: nearest(&shown, known), value: shown }
     }
 }

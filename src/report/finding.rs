@@ -90,7 +90,7 @@ impl Report {
         Some(format!(
             "KMS calls and costs of {} are those of caches still filling, not of a month: keys live for {}, but the run \
              warmed up for {} and measured {}; for the steady state run `s3seal sim` with --warm-up {seconds}s --duration \
-             {seconds}s.",
+             {seconds}s (a trace has to be that long).",
             modes.join(" and "),
             time(lifetime),
             time(warm_up),

@@ -97,7 +97,9 @@ impl Report {
         } else {
             tables(&mut out, &self.runs, style);
             let failures: Vec<String> = self.runs.iter().filter_map(Summary::failures).collect();
-            failures.iter().for_each(|sentence| wrapped(&mut out, sentence, "", style, Tone::Alarm));
+            for sentence in &failures {
+                wrapped(&mut out, sentence, "", style, Tone::Alarm);
+            }
             if !failures.is_empty() {
                 out.push('\n');
             }
@@ -140,9 +142,10 @@ impl Report {
         for note in &self.notes {
             wrapped(out, &figure::name(note, usize::MAX), "Note: ", style, Tone::Faint);
         }
-        let scenario =
-            if self.name.is_empty() { String::new() } else { format!("{}, ", figure::name(&self.name, 200)) };
-        let mut origin = format!("{scenario}seed {}, s3seal {}", self.seed, figure::name(&self.s3seal, 32));
+        if !self.name.is_empty() {
+            wrapped(out, &format!("scenario {}", figure::name(&self.name, 200)), "", style, Tone::Faint);
+        }
+        let mut origin = format!("seed {}, s3seal {}", self.seed, figure::name(&self.s3seal, 32));
         if !self.commit.is_empty() {
             let _ = write!(origin, ", commit {}", figure::name(&self.commit, 40));
         }

@@ -122,7 +122,7 @@ fn caches_that_are_filling_are_told_with_the_command_that_shows_the_month() {
         said,
         "KMS calls and costs of sse-kms-bucket-key are those of caches still filling, not of a month: keys live for 300 s, \
          but the run warmed up for 3.00 s and measured 5.00 s; for the steady state run `s3seal sim` with --warm-up 300s \
-         --duration 300s."
+         --duration 300s (a trace has to be that long)."
     );
     // Beside the three sentences, beside the bill, and on the page.
     assert_eq!(rules(&filling), [Rule::Tail, Rule::Quota, Rule::Change, Rule::Filling]);

@@ -228,7 +228,7 @@ impl Page<'_> {
             Load::Runs(runs) => runs.assumptions(self.choice),
         };
         list.extend(self.scenarios.iter().find_map(|scenario| scenario.lacks).map(str::to_owned));
-        if self.scenarios.iter().any(|scenario| scenario.per_million.is_some()) {
+        if self.scenarios.len() > 1 && self.scenarios.iter().any(|scenario| scenario.per_million.is_some()) {
             list.push(
                 "per million requests: without the free tier and the monthly price of keys, as in reports"
                     .into(),

@@ -15,7 +15,7 @@ use crate::report::{Phase, SecondSummary, Summary};
 /// Bars of a chart over time; more seconds share a bar.
 const BARS: u64 = 72;
 /// A quota so many times the busiest second is not drawn.
-const FAR: u64 = 20;
+const FAR: u64 = 10;
 /// Points of a curve.
 const STEPS: u32 = 96;
 /// Percentiles that a curve marks and names, in parts of 100,000.
@@ -92,7 +92,9 @@ impl Timeline {
 
     fn axis<'a>(&self, label: &'a dyn Fn(f64) -> String) -> Axis<'a> {
         let (from, to) = (float(self.first), float(self.last.saturating_add(1)));
-        let mut ticks = nice(to, 4);
+        // Half a chart of warm-up leaves room for half the ticks.
+        let measured = to / (to - from).max(1.0);
+        let mut ticks = nice(to, if measured < 0.6 { 2 } else { 4 });
         // Labels are whole seconds: no two alike.
         ticks.retain(|tick| *tick >= from && (tick - libm::round(*tick)).abs() < 1e-9);
         if ticks.is_empty() {
