@@ -24,6 +24,8 @@ mod process;
 mod kms;
 #[path = "scoreboard/cache.rs"]
 mod cache;
+#[path = "scoreboard/client.rs"]
+mod client;
 #[path = "scoreboard/workload.rs"]
 mod workload;
 #[path = "scoreboard/report.rs"]
@@ -66,6 +68,7 @@ fn main() {
     }
     kms::run(&mut board);
     cache::run(&mut board);
+    client::run(&mut board);
     workload::run(&mut board);
     report::run(&mut board);
     sim::run(&mut board);

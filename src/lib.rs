@@ -22,9 +22,14 @@ pub mod workload;
 pub mod cost;
 // Recorder, summary and rendering: what a run says.
 pub mod report;
+// The async data-key cache for applications, in front of a real KMS.
+pub mod client;
 // From a scenario to the parts that a run is made of.
 pub mod rig;
 // A run in virtual time.
 pub mod sim;
 // A run on the clock, with real encryption.
 pub mod live;
+
+// What most applications start from.
+pub use client::{DataKeyCache, KeyService};

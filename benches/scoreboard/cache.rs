@@ -25,7 +25,7 @@ use s3seal::units::{Seed, Span, Timestamp};
 use crate::board::{Board, Goal, time};
 
 /// Look-ups in the precomputed order; a power of two, so that wrapping around is a mask.
-const ORDER: usize = 1 << 20;
+pub(crate) const ORDER: usize = 1 << 20;
 /// Exponent of the popularity of keys.
 const ZIPF: f64 = 0.99;
 /// Time that passes per look-up, so that the instant told is never the same twice.
@@ -33,7 +33,7 @@ const STEP: Span = Span::from_nanos(50);
 
 /// A 32-byte key that hashes itself by its first word, for the peers: they pay as little for hashing as we do.
 #[derive(Clone, Copy, PartialEq, Eq)]
-struct PeerKey([u8; 32]);
+pub(crate) struct PeerKey(pub(crate) [u8; 32]);
 
 impl Hash for PeerKey {
     fn hash<H: Hasher>(&self, state: &mut H) {
@@ -42,7 +42,7 @@ impl Hash for PeerKey {
 }
 
 #[derive(Clone, Copy, Default)]
-struct Uniform(u64);
+pub(crate) struct Uniform(u64);
 
 impl Hasher for Uniform {
     fn finish(&self) -> u64 {
@@ -63,7 +63,7 @@ impl BuildHasher for Uniform {
     }
 }
 
-type Key = [u8; 32];
+pub(crate) type Key = [u8; 32];
 
 fn fingerprints(keys: usize) -> Vec<Fingerprint> {
     let requester = Requester::new(
@@ -80,7 +80,7 @@ fn fingerprints(keys: usize) -> Vec<Fingerprint> {
 }
 
 /// Indices into `keys` keys, popular by Zipf's law, in random places.
-fn order(keys: usize) -> Vec<u32> {
+pub(crate) fn order(keys: usize) -> Vec<u32> {
     let mut sums = Vec::with_capacity(keys);
     let mut sum = 0.0;
     for rank in 1..=keys {

@@ -19,8 +19,8 @@ pub(crate) fn fill_random(out: &mut [u8]) -> Result<(), RandomError> {
     getrandom::fill(out).map_err(RandomError)
 }
 
-/// A 256-bit data key (DEK). It comes from the operating system's generator or from unwrapping, from nowhere else:
-/// no function makes one from a seed or a password.
+/// A 256-bit data key (DEK). It comes from the operating system's generator or from unwrapping, here or in a key service,
+/// and from nowhere else: do not make one from a seed or a password.
 ///
 /// The bytes are wiped on drop, do not show in `Debug`, and compare in constant time.
 #[derive(Clone, PartialEq, Eq)]
@@ -35,8 +35,8 @@ impl DataKey {
         Secret::try_fill(fill_random).map(Self)
     }
 
-    /// The key that a wrapped key held.
-    pub(crate) fn unwrapped(bytes: &mut [u8; KEY_BYTES]) -> Self {
+    /// The key that a wrapped key held, as a key service gave it; the source is wiped.
+    pub fn unwrapped(bytes: &mut [u8; KEY_BYTES]) -> Self {
         Self(Secret::take(bytes))
     }
 

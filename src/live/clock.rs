@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::client::boot_nanos;
 use crate::report::{Distribution, Percentiles};
 use crate::rig::Cost;
 use crate::units::{Span, Timestamp};
@@ -77,22 +78,4 @@ impl Clock {
         }
         lateness.percentiles()
     }
-}
-
-#[cfg(any(target_os = "linux", target_os = "android"))]
-#[inline]
-fn boot_nanos() -> u64 {
-    let time = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
-    // Since the machine started: neither negative nor beyond 584 years.
-    time.tv_sec.unsigned_abs().saturating_mul(crate::units::NANOS_PER_SECOND) + time.tv_nsec.unsigned_abs()
-}
-
-/// Elsewhere the monotonic clock, which may stand still while the machine sleeps.
-#[cfg(not(any(target_os = "linux", target_os = "android")))]
-#[expect(clippy::disallowed_methods, reason = "live reads the clock")]
-fn boot_nanos() -> u64 {
-    use std::sync::OnceLock;
-    use std::time::Instant;
-    static ORIGIN: OnceLock<Instant> = OnceLock::new();
-    Span::from(ORIGIN.get_or_init(Instant::now).elapsed()).as_nanos()
 }

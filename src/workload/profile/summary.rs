@@ -145,7 +145,7 @@ fn busiest(profile: &Profile) -> Vec<(u64, u64, u64)> {
 /// What share of the requests the most popular share of objects gets, at four shares in each power of ten.
 fn curve(counts: &[u64]) -> Vec<(f64, f64)> {
     let total: u64 = counts.iter().sum();
-    let mut ranks: Vec<usize> = (0..)
+    let mut ranks: Vec<usize> = (0_u8..80)
         .map(|quarter| libm::round(libm::pow(10.0, f64::from(quarter) / 4.0)) as usize)
         .take_while(|rank| *rank < counts.len())
         .chain([counts.len()])

@@ -1,0 +1,227 @@
+//! The async data-key cache: a hit beside a bare `moka` future get, waking 10,000 waiters, a sealed store beside its two halves.
+#![expect(clippy::disallowed_methods, reason = "a benchmark reads the clock")]
+
+use std::hint::black_box;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use object_store::memory::InMemory;
+use object_store::path::Path;
+use object_store::{ObjectStore, ObjectStoreExt};
+use s3seal::DataKeyCache;
+use s3seal::cache::{Refresh, UsageLimits};
+use s3seal::client::{
+    Decrypt, GenerateDataKey, GeneratedKey, KeyRequest, KeyService, SealedStore, ServiceError,
+};
+use s3seal::envelope::{
+    DataKey, EncryptionContext, Identity, KeyArn, Keys, Options, Slot, WrappingKey, open, seal,
+};
+use s3seal::request::Principal;
+use s3seal::units::Span;
+use tokio::runtime;
+
+use crate::board::{Board, Goal};
+use crate::cache::{Key, ORDER, PeerKey, Uniform, order};
+
+const KEYS: usize = 1_000;
+
+/// Wraps in memory, after `delay`, and notes when it was done.
+struct Service {
+    key: WrappingKey,
+    delay: Duration,
+    done: Mutex<Option<Instant>>,
+}
+
+impl Service {
+    fn new(delay: Duration) -> Arc<Self> {
+        Arc::new(Self { key: WrappingKey::generate().unwrap(), delay, done: Mutex::new(None) })
+    }
+}
+
+impl KeyService for Service {
+    async fn generate_data_key(&self, call: GenerateDataKey<'_>) -> Result<GeneratedKey, ServiceError> {
+        tokio::time::sleep(self.delay).await;
+        let key = DataKey::generate().unwrap();
+        let wrapped = self.key.wrap(&key, call.context).unwrap();
+        *self.done.lock().unwrap() = Some(Instant::now());
+        Ok(GeneratedKey { key, wrapped })
+    }
+
+    async fn decrypt(&self, call: Decrypt<'_>) -> Result<DataKey, ServiceError> {
+        Ok(self.key.unwrap(call.wrapped, call.context).unwrap())
+    }
+}
+
+fn arn() -> KeyArn {
+    "arn:aws:kms:eu-west-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab".parse().unwrap()
+}
+
+fn principal() -> Principal {
+    Principal::new("111122223333", "r", "")
+}
+
+fn context(number: usize) -> EncryptionContext {
+    EncryptionContext::of_bucket(&format!("b{number}")).unwrap()
+}
+
+/// All checks on, as for the cache's own claims.
+fn cache(service: Arc<Service>) -> DataKeyCache {
+    let limits = UsageLimits { max_uses: 1 << 32, ..UsageLimits::of_age(Span::from_seconds(3_600)) };
+    let refresh = Refresh { after: Span::from_seconds(2_700), jitter: Span::from_seconds(600) };
+    DataKeyCache::builder(service).limits(limits).refresh(refresh).capacity(KEYS).build().unwrap()
+}
+
+/// A runtime without threads of its own.
+fn here() -> runtime::Runtime {
+    runtime::Builder::new_current_thread().enable_time().build().unwrap()
+}
+
+pub(crate) fn run(board: &mut Board) {
+    hits(board);
+    if board.wants("client_wake_10k_p99") {
+        wake(board);
+    }
+    if board.wants("sealed_store_put_get_1MiB") {
+        store(board);
+    }
+}
+
+/// A hit as an application has it: the clock read, the look-up, a byte of the key looked at.
+fn hits(board: &mut Board) {
+    let names = ["client_hit_async", "client_hit_async_unprepared"];
+    if !names.iter().any(|name| board.wants(name)) {
+        return;
+    }
+    let (runtime, order) = (here(), order(KEYS));
+    let cache = cache(Service::new(Duration::ZERO));
+    let requests: Vec<KeyRequest> =
+        (0..KEYS).map(|number| cache.request(arn(), context(number), principal())).collect();
+    let moka = moka::future::Cache::builder().max_capacity(KEYS as u64).build_with_hasher(Uniform::default());
+    let peer_keys: Vec<PeerKey> =
+        requests.iter().map(|request| PeerKey(request.fingerprint().bytes())).collect();
+    runtime.block_on(async {
+        for (request, key) in requests.iter().zip(&peer_keys) {
+            cache.encrypt_key(request, Some(1)).await.unwrap();
+            moka.insert(*key, Arc::<Key>::new(key.0)).await;
+        }
+        moka.run_pending_tasks().await;
+    });
+    let mut at = 0;
+    let mut ours = |n| {
+        runtime.block_on(async {
+            let start = Instant::now();
+            for _ in 0..n {
+                at = (at + 1) & (ORDER - 1);
+                let key = cache.encrypt_key(&requests[order[at] as usize], Some(1_024)).await.unwrap();
+                black_box(key.wrapped().as_bytes()[0]);
+            }
+            start.elapsed()
+        })
+    };
+    let mut at = 0;
+    let mut peer = |n| {
+        runtime.block_on(async {
+            let start = Instant::now();
+            for _ in 0..n {
+                at = (at + 1) & (ORDER - 1);
+                black_box(moka.get(&peer_keys[order[at] as usize]).await.expect("filled")[0]);
+            }
+            start.elapsed()
+        })
+    };
+    board.cost(names[0], Goal::AtMost(1.5), "moka::future get", &mut ours, &mut peer);
+    let contexts: Vec<EncryptionContext> = (0..KEYS).map(context).collect();
+    let (arn, principal) = (arn(), principal());
+    let mut at = 0;
+    let mut unprepared = |n| {
+        runtime.block_on(async {
+            let start = Instant::now();
+            for _ in 0..n {
+                at = (at + 1) & (ORDER - 1);
+                let context = contexts[order[at] as usize].clone();
+                let request = cache.request(arn.clone(), context, principal.clone());
+                let key = cache.encrypt_key(&request, Some(1_024)).await.unwrap();
+                black_box(key.wrapped().as_bytes()[0]);
+            }
+            start.elapsed()
+        })
+    };
+    board.cost(names[1], Goal::Shown, "moka::future get", &mut unprepared, &mut peer);
+    assert_eq!(cache.snapshot().calls(), KEYS as u64, "every look-up was a hit");
+}
+
+/// How long after the fetch's return the slowest hundredth of 10,000 waiters has its key, in ms.
+fn wake(board: &mut Board) {
+    let (tasks, rounds) = if board.is_test() { (100, 1) } else { (10_000, 15) };
+    let runtime = runtime::Builder::new_multi_thread().worker_threads(2).enable_time().build().unwrap();
+    let mut p99s: Vec<f64> = (0..rounds)
+        .map(|_| {
+            let service = Service::new(Duration::from_millis(100));
+            let cache = cache(Arc::clone(&service));
+            let request = cache.request(arn(), context(0), principal());
+            let mut woken: Vec<Instant> = runtime.block_on(async {
+                let ask = || {
+                    let (cache, request) = (cache.clone(), request.clone());
+                    tokio::spawn(async move {
+                        let key = cache.encrypt_key(&request, Some(1)).await.unwrap();
+                        black_box(key.wrapped().as_bytes()[0]);
+                        Instant::now()
+                    })
+                };
+                let waiting: Vec<_> = (0..tasks).map(|_| ask()).collect();
+                let mut woken = Vec::with_capacity(tasks);
+                for task in waiting {
+                    woken.push(task.await.unwrap());
+                }
+                woken
+            });
+            assert_eq!(cache.snapshot().calls(), 1);
+            woken.sort_unstable();
+            let done = service.done.lock().unwrap().expect("it was called");
+            woken[tasks * 99 / 100].saturating_duration_since(done).as_secs_f64() * 1e3
+        })
+        .collect();
+    let value = crate::board::median(&mut p99s);
+    board.line("client_wake_10k_p99", value, "ms", Goal::AtMost(5.0), "limit", None);
+}
+
+/// A put and a get of 1 MiB through a sealed store, beside sealing, opening, and the same put and get of the store alone.
+fn store(board: &mut Board) {
+    let runtime = here();
+    let cache = cache(Service::new(Duration::ZERO));
+    let request = cache.request(arn(), context(0), principal());
+    let (inner, bare) = (Arc::new(InMemory::new()), InMemory::new());
+    let sealed = SealedStore::new(inner as Arc<dyn ObjectStore>, "bucket", cache, request);
+    let (path, body) = (Path::from("object"), Bytes::from(vec![7; 1 << 20]));
+    let mut ours = |n| {
+        runtime.block_on(async {
+            let start = Instant::now();
+            for _ in 0..n {
+                sealed.put(&path, body.clone().into()).await.unwrap();
+                let got = sealed.get(&path).await.unwrap().bytes().await.unwrap();
+                assert_eq!(got.len(), body.len());
+            }
+            start.elapsed()
+        })
+    };
+    let (key, wrapping) = (DataKey::generate().unwrap(), WrappingKey::generate().unwrap());
+    let (identity, context) = (Identity::object("bucket", "object"), context(0));
+    let wrapped = wrapping.wrap(&key, &context).unwrap();
+    let slot = Slot::SseKms { key: arn(), wrapped, context };
+    let mut peer = |n| {
+        runtime.block_on(async {
+            let start = Instant::now();
+            for _ in 0..n {
+                let envelope = seal(Keys::One(&key), &slot, &identity, &body, Options::default()).unwrap();
+                let plaintext = open(Keys::One(&key), &identity, &envelope).unwrap();
+                bare.put(&path, envelope.into()).await.unwrap();
+                let got = bare.get(&path).await.unwrap().bytes().await.unwrap();
+                assert!(got.len() > plaintext.len());
+            }
+            start.elapsed()
+        })
+    };
+    let name = "sealed_store_put_get_1MiB";
+    board.speed(name, Goal::AtLeast(0.8), "envelope alone + store alone", &mut ours, &mut peer);
+}
