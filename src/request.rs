@@ -303,6 +303,8 @@ pub struct KmsCall {
     pub name: &'static str,
     /// The S3 operation that it was for; none for a refresh ahead.
     pub cause: Option<Operation>,
+    /// When the request was due that it was for, or that began the refresh ahead.
+    pub due: Timestamp,
     /// When it was sent.
     pub sent: Timestamp,
     /// When the reply came.

@@ -340,3 +340,59 @@ fn a_reader_that_has_enough_is_no_error_to_read_of() {
     assert_eq!(ended.status.code(), Some(141));
     assert!(ended.stderr.is_empty(), "{}", String::from_utf8_lossy(&ended.stderr));
 }
+
+#[test]
+fn a_simulated_month_is_that_of_caches_that_have_renewed_their_keys_unless_times_are_given() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = |more: &[&str]| {
+        let cached = ["--rate", "20", "--modes", "sse-s3,kms-cached", "--set", "cache.max_age=8s"];
+        simulated(folder.path(), &[&cached[..], more].concat())
+    };
+    let seconds = |report: &s3seal::report::Report| {
+        [0, 1].map(|run: usize| report.runs[run].measured_ns / 1_000_000_000)
+    };
+    let steady = run(&[]);
+    assert_eq!((seconds(&steady), steady.name.as_str()), ([5, 8], "default"));
+    assert_eq!(steady.runs[1].reuse.unwrap().warm_up_ns, 8_000_000_000);
+    assert_eq!(steady.filling(), None);
+    // One quota of the default scenario, whoever runs it, and a Region's own where one is named.
+    let quota = |more: &[&str]| run(more).runs[1].quota_per_s;
+    assert_eq!([quota(&[]), quota(&["--region", "us-east-1"])], [Some(5_500), Some(100_000)]);
+    let short = run(&["--duration", "2s"]);
+    assert_eq!(seconds(&short), [2, 2]);
+    assert!(short.filling().unwrap().contains("--warm-up 8s --duration 8s"));
+    // A number of requests ends with the last of them.
+    let counted = run(&["--operations", "100"]);
+    assert!(counted.runs.iter().all(|run| run.offered == 100), "{:?}", seconds(&counted));
+}
+
+#[test]
+fn regions_have_one_rule_and_scenario_files_can_be_checked() {
+    let folder = tempfile::tempdir().unwrap();
+    let said = |arguments: &[&str]| {
+        let ended = s3seal(folder.path()).args(arguments).output().unwrap();
+        let text = [ended.stdout, ended.stderr].concat();
+        (ended.status.code(), String::from_utf8(text).unwrap())
+    };
+    let tiny = ["--rate", "5", "--duration", "1s", "--warm-up", "0s", "--modes", "sse-kms"];
+    let (code, text) = said(&[&["sim", "--region", "mars-north-1"], &tiny[..]].concat());
+    assert_eq!(code, Some(0), "{text}");
+    assert!(
+        text.contains("mars-north-1 stands in no quota table") && text.contains("no prices are known there"),
+        "{text}"
+    );
+    let (code, text) = said(&[&["sim", "--region", "mars"], &tiny[..]].concat());
+    assert_eq!((code, text.contains("kms.region")), (Some(2), true), "{text}");
+    std::fs::write(folder.path().join("mine.toml"), "[kms]\nregion = \"mars\"\n").unwrap();
+    let (code, text) = said(&["scenario", "check", "mine.toml"]);
+    assert_eq!((code, text.contains("mine.toml")), (Some(2), true), "{text}");
+    std::fs::write(folder.path().join("mine.toml"), "[kms]\nquota = 300000000\n").unwrap();
+    assert_eq!(said(&["scenario", "check", "mine.toml"]).0, Some(2), "refused before the run, not in it");
+    std::fs::write(folder.path().join("mine.toml"), "[kms]\nquota = 268435456\n").unwrap();
+    let (code, text) = said(&["scenario", "check", "mine.toml"]);
+    assert_eq!((code, text.contains("a valid scenario")), (Some(0), true), "{text}");
+    for refused in [&["--quota", "5500,5500"][..], &["--quota", "5500,"], &["--seed", "-1"]] {
+        let (code, text) = said(&[&["sim"], refused].concat());
+        assert!(code == Some(2) && !text.contains("invalid digit"), "{text}");
+    }
+}

@@ -12,8 +12,9 @@ use std::process::ExitCode;
 
 use clap::error::ErrorKind;
 use clap::{Args, CommandFactory, Subcommand, ValueEnum};
-use s3seal::cost::{Bill, Month, Region, Usage, UsageFile};
+use s3seal::cost::{Bill, Item, Line, Month, Price, Region, Terms, Unit, Usage, UsageFile};
 use s3seal::request::SseMode;
+use s3seal::units::Usd;
 
 use self::flag::Limit;
 use self::run::Runs;
@@ -28,6 +29,8 @@ pub(super) struct Arguments {
     view: Option<View>,
     #[command(flatten)]
     question: Question,
+    #[command(flatten)]
+    choice: Choice,
 }
 
 #[derive(Debug, Subcommand)]
@@ -49,25 +52,30 @@ struct Question {
     /// The month, such as 2026-10; its length and its prices count [default: this one, UTC]
     #[arg(long, value_name = "YYYY-MM")]
     month: Option<Month>,
+    /// A TOML file with lines of usage, a workload, or both; a flag of the workload goes before its field
+    #[arg(long, value_name = "FILE")]
+    usage: Option<PathBuf>,
+    #[command(flatten)]
+    pricing: pricing::Arguments,
+    #[command(flatten)]
+    answer: Answer,
+    /// Also a page, in one file that needs no network
+    #[arg(long, value_name = "FILE")]
+    html: Option<PathBuf>,
+}
+
+/// Which bills are made, and what is said to them.
+#[derive(Debug, Args)]
+struct Choice {
     /// Only this mode; may be repeated [default: all, side by side]
     #[arg(long, value_name = "MODE")]
     mode: Vec<SseMode>,
-    /// A TOML file with lines of usage, a workload, or both; flags go before it
-    #[arg(long, value_name = "FILE")]
-    usage: Option<PathBuf>,
     /// The JSON of a `load` or `sim` report: bills its runs by the month, of each mode the first
     #[arg(long, value_name = "FILE")]
     from_report: Option<PathBuf>,
     /// Every run of the report, also of one mode under several quotas
     #[arg(long, requires = "from_report")]
     all_runs: bool,
-    #[command(flatten)]
-    pricing: pricing::Arguments,
-    #[command(flatten)]
-    answer: Answer,
-    /// Also a page with bars, in one file that needs no network
-    #[arg(long, value_name = "FILE")]
-    html: Option<PathBuf>,
     /// Exit with 3 when this holds: `month>500USD`, or `encryption>=20USD` for what encryption adds
     #[arg(long, value_name = "CONDITION")]
     fail_if: Vec<Limit>,
@@ -96,7 +104,7 @@ enum Format {
     Json,
     Csv,
     Markdown,
-    /// CSV in the columns of FOCUS 1.0
+    /// CSV in the columns of FOCUS 1.0, for one bill
     Focus,
 }
 
@@ -104,7 +112,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     match &arguments.view {
         Some(View::Prices(prices)) => price::run(prices).map(|()| ExitCode::SUCCESS),
         Some(View::Compare(comparison)) => compare::run(comparison).map(|()| ExitCode::SUCCESS),
-        None => bills(&arguments.question),
+        None => bills(&arguments.question, &arguments.choice),
     }
 }
 
@@ -112,41 +120,70 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
 struct Scenario {
     name: String,
     mode: Option<SseMode>,
-    /// What a price by the million is divided by; none for a usage file.
-    requests: Option<u64>,
+    /// What encryption adds to a million requests, without the free tier and the monthly price of keys, as in reports; none
+    /// for a usage file.
+    per_million: Option<Usd>,
     kms_requests: u64,
     bill: Bill,
+    /// The same usage at list prices.
+    list: Bill,
+    /// What of it has no quantity, so that the bill lacks it.
+    lacks: Option<&'static str>,
 }
 
-fn bills(question: &Question) -> Result<ExitCode, Failure> {
-    let asked = Asked::new(question)?;
+impl Scenario {
+    /// Whether its sums are too small.
+    fn is_short(&self) -> bool {
+        self.lacks.is_some() || self.bill.missing().next().is_some()
+    }
+
+    /// Whether its sums rest on a price that is not confirmed, or was stated only after the month.
+    fn is_unsure(&self) -> bool {
+        self.bill.unconfirmed().next().is_some()
+            || self.bill.lines().iter().any(|line| is_later(line, self.bill.month()))
+    }
+}
+
+/// Whether a price was stated after `month` and does not say since when it holds.
+fn is_later(line: &Line, month: Month) -> bool {
+    // As far as the source's date goes: a year, a month.
+    let later = |price: &Price| {
+        let digits = price.source_date.len().min(7);
+        price.from.is_none() && price.source_date.get(..digits) > month.to_string().get(..digits)
+    };
+    line.price.as_deref().is_some_and(later)
+}
+
+fn bills(question: &Question, choice: &Choice) -> Result<ExitCode, Failure> {
+    let asked = Asked::new(question, Some(choice))?;
     let baseline = match &asked.load {
         Load::Workload(workload) => Some(asked.scenario(workload, SseMode::SseS3)?.bill),
         Load::Runs(_) | Load::Lines => None,
     };
     let page = page::Page {
-        scenarios: &asked.scenarios(question)?,
+        scenarios: &asked.scenarios(choice)?,
         load: &asked.load,
-        question,
+        choice,
         baseline: baseline.as_ref(),
         month: asked.month,
     };
-    if !question.fail_if.is_empty() && page.scenarios.len() > 1 {
+    if !choice.fail_if.is_empty() && page.scenarios.len() > 1 {
         refuse("--fail-if needs one bill to judge: add --mode, such as --mode sse-kms");
     }
-    if let Some(path) = &question.html {
-        let mut output = file::Output::new(Some(path), question.answer.force, false)?;
-        output.write(page.html().as_bytes())?;
-        output.finish()?;
+    if question.answer.format == Format::Focus && page.scenarios.len() > 1 {
+        refuse(
+            "--format focus is for one bill, since costs of alternatives do not add up: add --mode, such as --mode sse-kms",
+        );
     }
+    question.write_page(|| page.html())?;
     question.answer.write(&match question.answer.format {
         Format::Text => page.text(),
         Format::Markdown => page.markdown(),
         Format::Json => page.json(),
         Format::Csv => page.csv(),
-        Format::Focus => page.focus(&question.account),
+        Format::Focus => page.focus(&choice.account),
     })?;
-    judge(&question.fail_if, &page.scenarios[0], &page)
+    judge(&choice.fail_if, &page.scenarios[0], &page)
 }
 
 /// Exit code 3 when a limit is passed; a bill that lacks prices is judged only where it is over already.
@@ -162,6 +199,9 @@ fn judge(limits: &[Limit], scenario: &Scenario, page: &page::Page<'_>) -> Result
                 "cannot judge {limit}: no price is known for {} in {}; give it with --prices",
                 line.item, line.region
             )));
+        }
+        if let Some(lacks) = scenario.lacks {
+            return Err(Failure::new(format_args!("cannot judge {limit}: {lacks}")));
         }
     }
     Ok(ExitCode::SUCCESS)
@@ -184,10 +224,10 @@ enum Load {
 }
 
 impl Asked {
-    fn new(question: &Question) -> Result<Self, Failure> {
+    fn new(question: &Question, choice: Option<&Choice>) -> Result<Self, Failure> {
         let pricing = Prices::new(&question.pricing)?;
-        let runs =
-            question.from_report.as_ref().map(|path| Runs::new(path, question, &pricing)).transpose()?;
+        let report = choice.and_then(|choice| choice.from_report.as_ref());
+        let runs = report.map(|path| Runs::new(path, question, &pricing)).transpose()?;
         let default = runs.as_ref().map(|runs| runs.pricing.month).or(question.month).or_else(this_month);
         let default = default.ok_or_else(|| Failure::new("the clock stands before 2006; give --month"))?;
         let mut flags = question.flags.clone();
@@ -195,12 +235,17 @@ impl Asked {
         let mut lines = None;
         if let Some(path) = &question.usage {
             let (name, text) = read(path)?;
-            let file = UsageFile::parse(&text, &name, default).map_err(Failure::new)?;
+            let file = UsageFile::parse(&text, &name, default, question.region).map_err(Failure::new)?;
             let fixed = runs.as_ref().map(|runs| runs.pricing.month).or(question.month);
             if let Some((file, other)) = file.month.zip(fixed).filter(|(file, other)| file != other) {
                 let other =
                     if runs.is_some() { format!("the report's {other}") } else { format!("--month {other}") };
                 refuse(&format!("{other} contradicts month {file} in {name}"));
+            }
+            if let Some((file, flag)) = file.region.zip(question.region).filter(|(file, flag)| file != flag) {
+                refuse(&format!(
+                    "--region {flag} contradicts region {file} in {name}: its lines would stay there"
+                ));
             }
             if let Some((field, _, line)) = file.workload.first().filter(|_| runs.is_some()) {
                 refuse(&format!("{name}, line {line}: `{field}`: --from-report has its own workload"));
@@ -232,37 +277,61 @@ impl Asked {
     }
 
     /// The bills to show.
-    fn scenarios(&self, question: &Question) -> Result<Vec<Scenario>, Failure> {
+    fn scenarios(&self, choice: &Choice) -> Result<Vec<Scenario>, Failure> {
         match &self.load {
-            Load::Runs(runs) => runs.scenarios(question, &self.lines),
+            Load::Runs(runs) => runs.scenarios(choice, &self.lines),
             Load::Workload(workload) => {
-                let asked_for = |mode: &SseMode| question.mode.is_empty() || question.mode.contains(mode);
+                let asked_for = |mode: &SseMode| choice.mode.is_empty() || choice.mode.contains(mode);
                 let modes = SseMode::ALL.into_iter().filter(asked_for);
                 modes.map(|mode| self.scenario(workload, mode)).collect()
             }
-            Load::Lines if !question.mode.is_empty() => refuse(
+            Load::Lines if !choice.mode.is_empty() => refuse(
                 "--mode needs a workload; the lines of a usage file are one bill: leave it away, or give --put, --get, …",
             ),
             Load::Lines => Ok(vec![Scenario {
                 name: "usage".into(),
                 mode: None,
-                requests: None,
+                per_million: None,
                 kms_requests: 0,
                 bill: self.pricing.bill(&self.lines)?,
+                list: self.pricing.list(&self.lines)?,
+                lacks: None,
             }]),
         }
     }
 
     fn scenario(&self, workload: &Workload, mode: SseMode) -> Result<Scenario, Failure> {
         let mut usage = workload.usage(mode).map_err(Failure::new)?;
+        let alone =
+            Bill::new(&usage, &self.pricing.book, Terms { free_tier: false }).map_err(Failure::new)?;
+        let by_the_request =
+            alone.lines().iter().filter(|line| line.item.is_encryption() && !is_key(line.item));
+        let added: Usd = by_the_request.filter_map(|line| line.exact).sum();
         usage.merge(&self.lines).map_err(Failure::new)?;
         Ok(Scenario {
             name: mode.to_string(),
             mode: Some(mode),
-            requests: Some(workload.requests()),
+            per_million: added.per_million(workload.requests()),
             kms_requests: workload.kms_requests(mode),
             bill: self.pricing.bill(&usage)?,
+            list: self.pricing.list(&usage)?,
+            lacks: workload.lacks(mode),
         })
+    }
+}
+
+/// Whether it is billed by the month, not by the request.
+fn is_key(item: Item) -> bool {
+    item.unit() == Unit::KeyMonth
+}
+
+impl Question {
+    /// Writes the page, where one is asked for.
+    fn write_page(&self, page: impl FnOnce() -> String) -> Result<(), Failure> {
+        let Some(path) = &self.html else { return Ok(()) };
+        let mut output = file::Output::new(Some(path), self.answer.force, false)?;
+        output.write(page().as_bytes())?;
+        output.finish()
     }
 }
 

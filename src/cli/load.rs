@@ -8,17 +8,15 @@ use s3seal::live::{self, Buffers, Options, Progress};
 use s3seal::pipeline::uses_kms;
 use s3seal::report::{Kind, Objectives, Recorder, Report, Run, Search, Summary};
 use s3seal::request::SseMode;
-use s3seal::sim::{name, window};
+use s3seal::sim::{name, reuse, window};
 use s3seal::units::Span;
 use s3seal::workload::{Scenario, Source, Stop};
 
 use super::find_max::{self, Tried};
-use super::sim::{Recorded, simulate};
+use super::sim::{Recorded, Steady, simulate};
 use super::watch::Watch;
 use super::{COMMIT, Failure, file, machine, rendering, store, workload};
 
-/// Quota of the live rows of the default run: that of most Regions until 2022, low enough to bite at 8,000/s.
-const DEFAULT_LIVE_QUOTA: u64 = 5_500;
 /// Quotas of its simulated rows.
 const DEFAULT_SIMULATED_QUOTAS: [u64; 2] = [10_000, 30_000];
 /// In the default run modes that never call KMS run shorter: nothing changes in them from second to second.
@@ -42,7 +40,7 @@ pub(super) struct Arguments {
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let default = arguments.workload.is_default();
     let (live_quota, simulated) = match &arguments.workload.quota[..] {
-        [] if default => (Some(DEFAULT_LIVE_QUOTA), DEFAULT_SIMULATED_QUOTAS.to_vec()),
+        [] if default => (None, DEFAULT_SIMULATED_QUOTAS.to_vec()),
         [] => (None, Vec::new()),
         [first, others @ ..] => (Some(*first), others.to_vec()),
     };
@@ -53,7 +51,6 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let output = arguments.rendering.open()?;
     let work = arguments.workload.work(live_quota)?;
     let scenario = work.source.scenario();
-    let pricing = arguments.rendering.pricing.pricing(scenario)?;
     let concurrency = arguments.workload.concurrency;
     let rows: Vec<_> = simulated
         .iter()
@@ -98,12 +95,15 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let Load { mut recorded, mut searches, notes: said, reasons, store, .. } = load;
     let mut notes = rendering::notes(scenario);
     notes.extend(work.notes);
+    if work.took_default_quota {
+        notes.push(rendering::DEFAULT_QUOTA_NOTE.into());
+    }
     notes.extend(store.iter().map(store::Store::note));
     // Removing files takes a while and is no part of a simulated run.
     drop(store);
     notes.extend(said);
     if !interrupted {
-        let mut beside = simulate(&arguments.workload, &work.source, &rows)?;
+        let mut beside = simulate(&arguments.workload, &work.source, &rows, Steady::AsAsked)?;
         recorded.append(&mut beside.recorded);
         searches.append(&mut beside.searches);
         notes.extend(beside.notes.into_iter().filter(|note| !notes.contains(note)).collect::<Vec<_>>());
@@ -117,10 +117,11 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let mut report = Report::new(scenario.seed(), scenario.to_toml(), runs);
     report.commit = COMMIT.into();
     report.machine = machine::description();
+    report.name = work.name;
     report.shard = arguments.workload.shard;
     report.notes = notes;
     report.searches = searches;
-    report.price(&pricing).map_err(Failure::new)?;
+    arguments.rendering.pricing.price(&mut report, scenario)?;
     let invalid = (!reasons.is_empty()).then(|| reasons.join("; "));
     if let Some(reason) = &invalid {
         report.invalidate(reason.clone());
@@ -188,7 +189,7 @@ impl Load<'_> {
 
     fn run(&mut self, source: &Source, mode: SseMode) -> Result<(Recorded, live::Run), Failure> {
         let scenario = source.scenario();
-        let mut recorder = Recorder::new(window(scenario));
+        let mut recorder = Recorder::new(window(source, self.options.concurrency));
         self.options.directory = self.store.as_ref().map(|store| store.folder(mode)).transpose()?;
         let Self { progress, watch, buffers, options, .. } = self;
         progress.elapsed_ns.store(0, Ordering::Relaxed);
@@ -219,7 +220,8 @@ impl Load<'_> {
             until: run.measured_until,
             concurrency: self.options.concurrency,
         };
-        let summary = Summary::new(&recorder, &facts, name(source));
+        let reuse = reuse(scenario, mode);
+        let summary = Summary { reuse, ..Summary::new(&recorder, &facts, name(source)) };
         Ok((Recorded { summary, recorder, until: run.measured_until }, run))
     }
 
@@ -232,12 +234,14 @@ impl Load<'_> {
         }
         let shown = |nanos| Span::from_nanos(nanos);
         self.notes.push(format!(
-            "{mode}: requests started {} late at the p99 and {} at most; a thread that only watched the clock right \
-             before was {} and {} late: the machine's own noise.",
+            "{mode}: requests started {} late at the p99 and {} at most, which is in their response times. A thread that only \
+             watched the clock right before was late by {} and {}: that much is the machine's own noise, the rest the load \
+             generator's work. A p99 lag above {} and above a tenth of the p99 response time makes a run invalid.",
             shown(summary.phase_ns.lag.p99),
             shown(summary.phase_ns.lag.max),
             shown(run.noise.p99),
             shown(run.noise.max),
+            live::LAG_MATERIAL,
         ));
         self.notes.extend(run.note.clone().filter(|note| uses_kms(mode) && !self.notes.contains(note)));
         self.reasons.extend(live::spoiled(summary, run.late));

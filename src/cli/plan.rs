@@ -157,9 +157,15 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     let output = Output::new(output.as_deref(), *force, false)?;
     let question = arguments.question()?;
     let mut work = arguments.workload.work(None)?;
+    if work.took_default_quota
+        && let Source::Scenario(scenario) = &mut work.source
+    {
+        // A plan is for today's quota of the Region; the default of the other verbs is one that bites.
+        scenario.kms.quota = None;
+    }
     if let Some(path) = &arguments.profile {
         let (source, note) = profiled(path, work.source.scenario(), question.requests_max)?;
-        work = workload::Work { source, notes: vec![note] };
+        work = workload::Work { source, notes: vec![note], ..work };
     }
     let pricing = arguments.pricing.pricing(work.source.scenario())?;
     let around = Surroundings {

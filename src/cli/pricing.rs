@@ -36,6 +36,11 @@ impl Prices {
         Ok(Self { book, terms: Terms { free_tier: !arguments.no_free_tier } })
     }
 
+    /// The same at the prices in the program, which are list prices.
+    pub(super) fn list(&self, usage: &Usage) -> Result<Bill, Failure> {
+        Bill::new(usage, &PriceBook::embedded(), self.terms).map_err(Failure::new)
+    }
+
     pub(super) fn bill(&self, usage: &Usage) -> Result<Bill, Failure> {
         Bill::new(usage, &self.book, self.terms).map_err(Failure::new)
     }
@@ -61,7 +66,17 @@ impl OfRun {
     /// Prices a saved report anew, as its runs were priced when nothing else was said.
     pub(super) fn reprice(&self, report: &mut Report) -> Result<(), Failure> {
         let scenario = Scenario::parse(&report.scenario).map_err(Failure::new)?;
-        report.price(&self.pricing(&scenario)?).map_err(Failure::new)
+        self.price(report, &scenario)
+    }
+
+    /// Prices the runs of `scenario`; in a Region without any price they stay without costs, and a note says so.
+    pub(super) fn price(&self, report: &mut Report, scenario: &Scenario) -> Result<(), Failure> {
+        let region = &scenario.kms.region;
+        if let Err(error) = region.parse::<Region>() {
+            report.notes.push(format!("{error}: no prices are known there, so runs have no costs."));
+            return Ok(());
+        }
+        report.price(&self.pricing(scenario)?).map_err(Failure::new)
     }
 
     /// The prices for runs of `scenario`, in its Region and with its keys.

@@ -8,7 +8,7 @@ use s3seal::report::{LoggedRun, Report, Style, Summary, write_interval_log};
 use s3seal::request::SseMode;
 use s3seal::rig;
 use s3seal::units::Span;
-use s3seal::workload::Scenario;
+use s3seal::workload::{Scenario, SizeLaw};
 
 use super::file::Output;
 use super::sim::Recorded;
@@ -179,9 +179,33 @@ pub(super) fn style(output: &Output) -> Style {
     Style { width, colour: no_colour.is_none_or(|value| value.is_empty()) }
 }
 
+/// What the reader of a run under [`DEFAULT_QUOTA`](super::workload::DEFAULT_QUOTA) is told.
+pub(super) const DEFAULT_QUOTA_NOTE: &str = "The default scenario runs under 5,500 KMS calls/s, the quota of most Regions from 2019 to 2021, so that it bites at 8,000/s. \
+     Today us-east-1 grants 100,000 and most Regions 10,000 or 20,000: --region takes a Region's own, --quota any other.";
+
+/// Most bytes of a PUT that is no multipart upload. Source: Amazon S3 user guide, uploading objects, 2026: 5 GB (GiB).
+const PUT_BYTES_MAX: u64 = 5 << 30;
+
+/// The largest object that `scenario` may draw.
+fn largest(size: &SizeLaw) -> u64 {
+    match size {
+        SizeLaw::Fixed { bytes } => *bytes,
+        SizeLaw::Lognormal { max, .. } => *max,
+        SizeLaw::Empirical { quantiles } => quantiles.last().map_or(0, |quantile| quantile.bytes),
+        SizeLaw::Preset { .. } => 0,
+    }
+}
+
 /// What a reader must know of the modes in `scenario`.
 pub(super) fn notes(scenario: &Scenario) -> Vec<String> {
     let mut notes = Vec::new();
+    if scenario.mix.put_object > 0.0 && largest(&scenario.objects.size) > PUT_BYTES_MAX {
+        notes.push(
+            "Some objects are larger than 5 GiB, which S3 takes only as a multipart upload: as a PutObject they are a \
+             calculation, not something that can be done."
+                .into(),
+        );
+    }
     if scenario.modes.contains(&SseMode::KmsCached) {
         notes.push(
             "kms-cached is a data-key cache in the client or in an S3-compatible store; it is no setting of S3, whose \

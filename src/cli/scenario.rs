@@ -1,13 +1,13 @@
 //! `s3seal scenario`: the built-in scenarios, to look at and to start one's own from.
 
 use std::fmt::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 use s3seal::workload::{FIELDS, PRESETS, preset};
 
-use super::Failure;
 use super::file::Output;
+use super::{Failure, workload};
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
@@ -26,6 +26,11 @@ enum Verb {
     },
     /// Every field that a scenario may have, with its default and its choices
     Fields,
+    /// Read a scenario file and say what is wrong with it, or what it runs
+    Check {
+        /// The file
+        file: PathBuf,
+    },
     /// A scenario of your own that begins as a built-in one
     New {
         /// The built-in one
@@ -43,6 +48,7 @@ enum Verb {
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let (text, output, force) = match &arguments.verb {
         Verb::List => (list(), None, false),
+        Verb::Check { file } => (checked(file)?, None, false),
         Verb::Fields => (FIELDS.to_owned(), None, false),
         Verb::Show { name } => (text_of(name)?, None, false),
         Verb::New { name, output, force } => (text_of(name)?, output.as_deref(), *force),
@@ -60,6 +66,19 @@ fn list() -> String {
         let _ = writeln!(text, "{:<widest$}  {about}", preset.name);
         text
     })
+}
+
+/// What a file runs, in a line; its errors are those that `sim` and `load` would end with.
+fn checked(path: &Path) -> Result<String, Failure> {
+    let scenario = workload::checked(path)?;
+    let modes: Vec<&str> = scenario.modes.iter().map(|mode| mode.as_str()).collect();
+    Ok(format!(
+        "{}: a valid scenario: {} requests/s on {} objects under {}\n",
+        path.display(),
+        scenario.arrival.mean_rate(),
+        scenario.objects.count,
+        modes.join(", ")
+    ))
 }
 
 fn text_of(name: &str) -> Result<String, Failure> {

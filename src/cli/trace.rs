@@ -32,7 +32,7 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "FORMAT", requires = "trace", default_value = "s")]
     time_format: Option<TimeFormat>,
     /// How many times as fast as it was the trace is replayed
-    #[arg(long, value_name = "FACTOR", requires = "trace", value_parser = speed)]
+    #[arg(long, value_name = "FACTOR", requires = "trace", value_parser = speed, allow_hyphen_values = true)]
     pub(super) speed: Option<f64>,
 }
 

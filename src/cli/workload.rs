@@ -4,7 +4,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::Args;
-use s3seal::cost::Region;
 use s3seal::pipeline::uses_kms;
 use s3seal::report::{Objectives, Shard};
 use s3seal::request::SseMode;
@@ -31,9 +30,9 @@ pub(super) struct Arguments {
     rate: Option<f64>,
     /// The AWS Region: its KMS quota, where --quota gives none, and its prices
     #[arg(long, value_name = "REGION")]
-    region: Option<Region>,
+    region: Option<String>,
     /// KMS calls per second; several, as in 5500,10000, are run side by side
-    #[arg(long, value_name = "PER_SECOND", value_delimiter = ',', allow_negative_numbers = true)]
+    #[arg(long, value_name = "PER_SECOND", value_delimiter = ',', allow_negative_numbers = true, value_parser = quota)]
     pub(super) quota: Vec<u64>,
     /// How long requests arrive in the measured part
     #[arg(long, value_name = "TIME", value_parser = time, allow_hyphen_values = true)]
@@ -54,7 +53,7 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "TIME", value_parser = time, allow_hyphen_values = true)]
     pub(super) warm_up: Option<Span>,
     /// The number from which every random choice follows
-    #[arg(long, allow_negative_numbers = true)]
+    #[arg(long, allow_negative_numbers = true, value_parser = seed)]
     seed: Option<u64>,
     /// SSE modes, as in sse-s3,sse-kms
     #[arg(long, value_name = "MODES", value_delimiter = ',')]
@@ -76,9 +75,17 @@ pub(super) struct Arguments {
     pub(super) shard: Option<Shard>,
 }
 
+/// KMS quota of the built-in default scenario where nothing names another: that of most Regions from 2019 to 2021, low enough to
+/// bite at its 8,000/s.
+pub(super) const DEFAULT_QUOTA: u64 = 5_500;
+
 /// What is to run.
 pub(super) struct Work {
     pub(super) source: Source,
+    /// What the scenario is called, or its file, or the trace.
+    pub(super) name: String,
+    /// Whether it runs under [`DEFAULT_QUOTA`].
+    pub(super) took_default_quota: bool,
     /// What a report says of it.
     pub(super) notes: Vec<String>,
 }
@@ -95,6 +102,14 @@ fn shard(text: &str) -> Result<Shard, String> {
 
 fn time(text: &str) -> Result<Span, String> {
     span(text).ok_or_else(|| "expected a time such as 500ms, 5s or 1h30m".into())
+}
+
+fn quota(text: &str) -> Result<u64, String> {
+    text.parse().map_err(|_| "expected whole numbers of KMS calls a second, as in 5500 or 5500,10000".into())
+}
+
+fn seed(text: &str) -> Result<u64, String> {
+    text.parse().map_err(|_| format!("expected a whole number from 0 to {}", u64::MAX))
 }
 
 /// Most clients of a closed loop: each holds at most one request in flight.
@@ -118,13 +133,75 @@ impl Arguments {
             && self.find_max.is_none()
     }
 
+    /// Whether it says itself how long it warms up or measures, so that nothing else should.
+    pub(super) fn has_own_times(&self) -> bool {
+        let set = |field: &str| {
+            self.set.iter().any(|set| set.split('=').next().is_some_and(|path| path.trim() == field))
+        };
+        self.file.is_some()
+            || self.trace.trace.is_some()
+            || self.find_max.is_some()
+            || self.concurrency.is_some()
+            || self.duration.is_some()
+            || self.operations.is_some()
+            || self.warm_up.is_some()
+            || ["warm_up", "duration", "operations"].iter().any(|field| set(field))
+    }
+
+    /// What a report calls the scenario.
+    fn name(&self) -> String {
+        match &self.file {
+            Some(path) => path.display().to_string(),
+            None if self.scenario.is_empty() => "default".into(),
+            None => self.scenario.clone(),
+        }
+    }
+
+    /// Whether it is the default scenario in the default Region, and nothing names a quota.
+    fn takes_default_quota(&self, scenario: &Scenario) -> bool {
+        self.file.is_none()
+            && matches!(self.scenario.as_str(), "" | "default")
+            && self.trace.trace.is_none()
+            && self.region.is_none()
+            && self.quota.is_empty()
+            && scenario.kms.quota.is_none()
+            && scenario.kms.region == Scenario::default().kms.region
+    }
+
+    /// Refuses flags that contradict each other and that no parser knows of.
+    fn agree(&self) -> Result<(), Failure> {
+        for (place, quota) in self.quota.iter().enumerate() {
+            if self.quota[..place].contains(quota) {
+                return Err(Failure::usage(format_args!("--quota: {quota} is given twice")));
+            }
+        }
+        if let Some(set) = self.set.iter().find(|set| {
+            let section = set.split(['.', '=']).next().unwrap_or_default().trim();
+            self.trace.trace.is_some() && matches!(section, "arrival" | "mix" | "objects" | "principals")
+        }) {
+            return Err(Failure::usage(format_args!(
+                "--set {set}: requests, objects and principals are those of the trace; only what is around them can be set \
+                 (kms, cache, bucket_key, retry, s3, fleet, history, layout.kms_keys, fault)"
+            )));
+        }
+        Ok(())
+    }
+
     /// What is to run, held against every rule that can be checked before; `quota` in place of the scenario's.
     pub(super) fn work(&self, quota: Option<u64>) -> Result<Work, Failure> {
+        self.agree()?;
         let mut scenario = self.scenario()?;
         scenario.kms.quota = quota.or(scenario.kms.quota);
+        let took_default_quota = self.takes_default_quota(&scenario);
+        if took_default_quota {
+            scenario.kms.quota = Some(DEFAULT_QUOTA);
+        }
         scenario.validate().map_err(|error| self.explain(&error))?;
         let work = match self.trace.read()? {
-            None => Work { source: Source::Scenario(scenario), notes: Vec::new() },
+            None => {
+                let name = self.name();
+                Work { source: Source::Scenario(scenario), name, took_default_quota, notes: Vec::new() }
+            }
             Some((read, name)) => {
                 let notes = vec![trace::note(&name, &read)];
                 let stop = self.duration.map(Stop::Duration).or(self.operations.map(Stop::Operations));
@@ -135,7 +212,7 @@ impl Arguments {
                 };
                 let replay = Replay::new(Arc::new(read), &scenario, options);
                 let replay = replay.map_err(|error| Failure::usage(format_args!("{name}: {error}")))?;
-                Work { source: Source::Replay(replay), notes }
+                Work { source: Source::Replay(replay), name, took_default_quota, notes }
             }
         };
         self.check(&work.source)?;
@@ -156,8 +233,8 @@ impl Arguments {
         }
         let stop = self.duration.map(Stop::Duration).or(self.operations.map(Stop::Operations));
         scenario.stop = stop.unwrap_or(scenario.stop);
-        if let Some(region) = self.region {
-            scenario.kms.region = region.to_string();
+        if let Some(region) = &self.region {
+            scenario.kms.region.clone_from(region);
         }
         scenario.warm_up = self.warm_up.unwrap_or(scenario.warm_up);
         scenario.seed = self.seed.unwrap_or(scenario.seed);
@@ -210,6 +287,13 @@ impl Arguments {
             None => Failure::usage(error),
         }
     }
+}
+
+/// The scenario in the file at `path`, held against every rule that is checked before a run.
+pub(super) fn checked(path: &Path) -> Result<Scenario, Failure> {
+    let arguments = Arguments { file: Some(path.into()), ..Arguments::default() };
+    let work = arguments.work(None)?;
+    Ok(work.source.scenario().clone())
 }
 
 fn set_rate(arrival: &mut ArrivalProcess, to: f64) {

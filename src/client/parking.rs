@@ -110,7 +110,9 @@ mod tests {
         let (parking, flight) = (Parking::default(), flight());
         let late = [parking.park(flight), parking.park(flight)];
         assert_eq!(parking.flights(), 1);
-        late.into_iter().for_each(|signal| parking.leave(flight, signal));
+        for signal in late {
+            parking.leave(flight, signal);
+        }
         assert_eq!(parking.flights(), 0);
 
         let (in_time, late) = (parking.park(flight), parking.park(flight));

@@ -55,20 +55,31 @@ pub const FOCUS_COLUMNS: [&str; 47] = [
     "x_PriceSource",
 ];
 
-/// A table in FOCUS's columns with one row per line of each bill; `x_Scenario` names the bill.
+/// A table in FOCUS's columns with one row per line of `bill`; `x_Scenario` names it. One bill a file: costs of
+/// alternatives do not add up. `list` is the bill of the same usage at list prices; a line that it has not in the same
+/// tier has no `ListUnitPrice`, and its `ListCost` is empty.
 ///
 /// `BilledCost` is the line to the cent, so that its sum is the total; the other costs are exact. A null is an empty
 /// field. FOCUS allows no null cost; a line without a known price has one all the same, for a zero would be a lie, and
 /// `x_PriceConfidence` says `missing`.
-pub fn focus<'b>(bills: impl IntoIterator<Item = (&'b str, &'b Bill)>, account: &str) -> Table {
+pub fn focus(scenario: &str, bill: &Bill, list: &Bill, account: &str) -> Table {
     let columns = FOCUS_COLUMNS.iter().map(|name| Column { name: (*name).into(), number: false }).collect();
-    let mut table = Table { columns, rows: Vec::new() };
-    for (scenario, bill) in bills {
-        let (start, end) = (bill.month().first(), bill.month().next().first());
-        let period = [start, end].map(|day| format!("{day}T00:00:00Z"));
-        table.rows.extend(bill.lines().iter().map(|line| row(line, scenario, account, &period)));
-    }
-    table
+    let (start, end) = (bill.month().first(), bill.month().next().first());
+    let period = [start, end].map(|day| format!("{day}T00:00:00Z"));
+    let same = |a: &Line, b: &Line| {
+        let what = |line: &Line| (line.item, line.variant, line.region, line.is_allowance());
+        let tier = |line: &Line| (line.price.as_ref().map_or(0, |price| price.over), line.quantity);
+        what(a) == what(b) && tier(a) == tier(b)
+    };
+    let listed = |line: &Line| list.lines().iter().find(|other| same(line, other));
+    let rows = bill.lines().iter().map(|line| row(line, listed(line), scenario, account, &period));
+    Table { columns, rows: rows.collect() }
+}
+
+fn unit_price(line: &Line) -> Option<String> {
+    let price = line.price.as_deref()?;
+    let usd = price.usd? / rust_decimal::Decimal::from(price.per);
+    Some(usd.normalize().to_string())
 }
 
 /// Bills still call the older Regions of Europe `EU`, and write São Paulo without its tilde.
@@ -85,13 +96,15 @@ fn region_name(region: Region) -> String {
     }
 }
 
-fn row(line: &Line, scenario: &str, account: &str, [start, end]: &[String; 2]) -> Vec<String> {
+fn row(
+    line: &Line,
+    listed: Option<&Line>,
+    scenario: &str,
+    account: &str,
+    [start, end]: &[String; 2],
+) -> Vec<String> {
     let exact = line.exact.map(|usd| usd.to_string()).unwrap_or_default();
     let price = line.price.as_deref();
-    let unit_price = price
-        .and_then(|price| Some(price.usd? / rust_decimal::Decimal::from(price.per)))
-        .map(|usd| usd.normalize().to_string())
-        .unwrap_or_default();
     let rate = price.map_or_else(|| "no price known".into(), super::Price::rate);
     let service = line.item.service();
     let cell = |column: &str| -> String {
@@ -106,8 +119,10 @@ fn row(line: &Line, scenario: &str, account: &str, [start, end]: &[String; 2]) -
             "ChargeFrequency" => "Usage-Based".into(),
             "ConsumedQuantity" | "PricingQuantity" => line.units().to_string(),
             "ConsumedUnit" | "PricingUnit" => line.item.unit().focus().into(),
-            "ContractedCost" | "EffectiveCost" | "ListCost" => exact.clone(),
-            "ContractedUnitPrice" | "ListUnitPrice" => unit_price.clone(),
+            "ContractedCost" | "EffectiveCost" => exact.clone(),
+            "ContractedUnitPrice" => unit_price(line).unwrap_or_default(),
+            "ListCost" => listed.and_then(|line| line.exact).map(|usd| usd.to_string()).unwrap_or_default(),
+            "ListUnitPrice" => listed.and_then(unit_price).unwrap_or_default(),
             "InvoiceIssuerName" | "PublisherName" => "Amazon Web Services, Inc.".into(),
             "PricingCategory" => "Standard".into(),
             "ProviderName" => "AWS".into(),

@@ -476,7 +476,12 @@ impl FromStr for StorageClass {
     fn from_str(text: &str) -> Result<Self, UnknownName> {
         Self::ALL.iter().copied().find(|class| class.as_str() == text).ok_or_else(|| {
             let known: Vec<_> = Self::ALL.iter().map(|class| class.as_str()).collect();
-            UnknownName::new("storage class", text, &known)
+            let kind = if text.is_empty() {
+                "storage class: expected one such as STANDARD or STANDARD_IA"
+            } else {
+                "storage class"
+            };
+            UnknownName::new(kind, text, &known)
         })
     }
 }

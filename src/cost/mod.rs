@@ -46,7 +46,7 @@ pub use month::Month;
 pub use nearest::nearest;
 pub use price_book::{Confidence, Price, PriceBook, Scope};
 pub use price_file::{PriceError, PriceProblem};
-pub use quantity::{QuantityError, bytes, count};
+pub use quantity::{QuantityError, bytes, count, ungrouped};
 pub use region::Region;
 pub use table::{Column, Table, grouped, grouped_decimal};
 pub use transition::{Method, Months, break_even};

@@ -1,4 +1,4 @@
-//! Counts and sizes as people write them, read exactly: `10M`, `2.5k`, `64KiB`.
+//! Counts and sizes as people write them, read exactly: `10M`, `2.5k`, `64KiB`, `1,000,000`.
 
 use std::str::FromStr;
 
@@ -37,7 +37,8 @@ const BYTE_UNITS: [(&str, u64); 12] = [
     ("pb", 1_000_000_000_000_000),
 ];
 
-/// The count that `text` names; `k`, `M`, `G`, `T` are powers of a thousand; `_` and `,` may part the digits.
+/// The count that `text` names; `k`, `M`, `G`, `T` are powers of a thousand. `_` may part the digits anywhere, `,` where
+/// thousands end; a decimal comma is refused, for it would be read as ten or a hundred times as much.
 ///
 /// # Errors
 /// [`QuantityError`] for what is negative, not whole, beyond 2⁶⁴ − 1 or no number.
@@ -53,6 +54,21 @@ pub fn bytes(text: &str) -> Result<u64, QuantityError> {
     scaled(text, &BYTE_UNITS, BYTES_FORM, str::to_ascii_lowercase)
 }
 
+const DECIMAL_COMMA: &str = "with a comma where no thousands end (decimals take a point: 2.5M)";
+
+/// `text` without its commas, each of which parts three digits of its number from those before; none where one does not.
+pub fn ungrouped(text: &str) -> Option<String> {
+    let Some((first, _)) = text.split_once(',') else { return Some(text.to_owned()) };
+    let mut groups = text.split(',').skip(1).peekable();
+    let digits = |text: &str| text.bytes().take_while(u8::is_ascii_digit).count();
+    let leading = first.bytes().rev().take_while(u8::is_ascii_digit).count();
+    let mut grouped = (1..=3).contains(&leading) && !first.contains('.');
+    while let Some(group) = groups.next() {
+        grouped &= digits(group) == 3 && (groups.peek().is_none() || group.len() == 3);
+    }
+    grouped.then(|| text.replace(',', ""))
+}
+
 fn scaled(
     text: &str,
     units: &[(&str, u64)],
@@ -60,7 +76,8 @@ fn scaled(
     spell: impl Fn(&str) -> String,
 ) -> Result<u64, QuantityError> {
     let wrong = |wrong| QuantityError { value: text.trim().chars().take(40).collect(), wrong, expected };
-    let plain: String = text.trim().chars().filter(|c| !matches!(c, '_' | ',')).collect();
+    let plain: String = text.trim().chars().filter(|c| *c != '_').collect();
+    let plain = ungrouped(&plain).ok_or_else(|| wrong(DECIMAL_COMMA))?;
     if plain.starts_with('-') {
         return Err(wrong("negative"));
     }
@@ -91,7 +108,11 @@ mod tests {
     fn counts_and_sizes_are_read_exactly() {
         assert_eq!(count("10M"), Ok(10_000_000));
         assert_eq!(count("2.5k"), Ok(2_500));
-        assert_eq!(count("1,000_000"), Ok(1_000_000));
+        assert_eq!(
+            [count("1,000,000"), count("1_0000_00"), count("2,500k")].map(Result::ok),
+            [Some(1_000_000), Some(1_000_000), Some(2_500_000)]
+        );
+        assert_eq!((count("1,234.5k"), bytes("1,024KiB")), (Ok(1_234_500), Ok(1_048_576)));
         assert_eq!(count("18446744073709551615"), Ok(u64::MAX));
         assert_eq!(bytes("64KiB"), Ok(65_536));
         assert_eq!(bytes("1.5 GiB"), Ok(1_610_612_736));
@@ -109,12 +130,22 @@ mod tests {
             ("ten", "no number"),
             ("1.2.3", "no number"),
             ("5 apples", "in an unknown unit"),
+            ("2,5M", DECIMAL_COMMA),
+            ("1,5", DECIMAL_COMMA),
+            ("0,5k", DECIMAL_COMMA),
+            ("1,000,00", DECIMAL_COMMA),
+            ("1,0000", DECIMAL_COMMA),
+            ("1000,000", DECIMAL_COMMA),
+            (",500", DECIMAL_COMMA),
+            ("1,,000", DECIMAL_COMMA),
+            ("1.5,000", DECIMAL_COMMA),
             ("18446744073709551616", "too large"),
             ("99999999999999999999999999999999", "too large"),
             ("99999999T", "too large"),
         ] {
             assert_eq!(count(text).unwrap_err().wrong, wrong, "{text}");
         }
+        assert_eq!(bytes("1,5KB").unwrap_err().wrong, DECIMAL_COMMA);
         assert_eq!(bytes("10m").unwrap_err().wrong, "in an unknown unit");
     }
 

@@ -105,12 +105,18 @@ pub enum UsageFileProblem {
 }
 
 impl UsageFile {
-    /// Reads `text`; `file` names it in errors; `default` is the month when it names none.
+    /// Reads `text`; `file` names it in errors; `default` is the month when it names none, and `region` the Region of lines
+    /// that name none where the file names none for them.
     ///
     /// # Errors
     /// [`UsageFileError`] names file, line, field and, for a misspelt word, the nearest that exists.
-    pub fn parse(text: &str, file: &str, default: Month) -> Result<Self, UsageFileError> {
-        Reader { text, file }.read(default)
+    pub fn parse(
+        text: &str,
+        file: &str,
+        default: Month,
+        region: Option<Region>,
+    ) -> Result<Self, UsageFileError> {
+        Reader { text, file }.read(default, region)
     }
 }
 
@@ -136,7 +142,7 @@ impl Reader<'_> {
         self.text.get(..offset).unwrap_or(self.text).matches('\n').count() + 1
     }
 
-    fn read(&self, default: Month) -> Result<UsageFile, UsageFileError> {
+    fn read(&self, default: Month, else_in: Option<Region>) -> Result<UsageFile, UsageFileError> {
         let root = DeTable::parse(self.text).map_err(|error| {
             let problem = UsageFileProblem::Syntax(error.message().trim().replace('\n', "; "));
             self.at(error.span().map_or(0, |span| span.start), problem)
@@ -159,7 +165,7 @@ impl Reader<'_> {
                 let table = line.get_ref().as_table().ok_or_else(|| {
                     self.invalid(line.span().start, "line", "no table", "lines under [[line]]")
                 })?;
-                self.add(Section { table, start: line.span().start }, region, &mut usage)?;
+                self.add(Section { table, start: line.span().start }, region.or(else_in), &mut usage)?;
             }
         }
         Ok(UsageFile { month, region, usage, workload: self.workload(root)? })
@@ -248,10 +254,9 @@ impl Reader<'_> {
         let item: Item = item.parse().map_err(unknown("item", at))?;
         let (variant, at) = self.word(line, "variant")?.unwrap_or((String::new(), line.start));
         let variant = item.variant(&variant).map_err(unknown("variant", at))?;
-        let region = self
-            .region(line)?
-            .or(default)
-            .ok_or_else(|| missing("region", "here, or for all lines at the top"))?;
+        let region = self.region(line)?.or(default).ok_or_else(|| {
+            missing("region", "here, at the top for all lines, or given with the file (--region)")
+        })?;
         let month = usage.month();
         let hours = match self.count(line, "hours")? {
             Some((hours, at)) if hours > month.hours() => {

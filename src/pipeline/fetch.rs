@@ -137,6 +137,7 @@ impl Fetch {
         KmsCall {
             name: self.call.need.call_name(),
             cause: self.call.cause,
+            due: self.call.due,
             sent: self.sent,
             replied: now,
             answer,

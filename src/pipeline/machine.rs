@@ -451,8 +451,8 @@ impl<Key: Clone + Keyed> Request<Key> {
     }
 
     fn call(&self, need: Need, cause: Option<Operation>) -> Call {
-        let Job { principal, bucket, kms_key, object, .. } = self.job;
+        let Job { due, principal, bucket, kms_key, object, .. } = self.job;
         let object = cause.map(|_| object);
-        Call { need, handle: self.handle(need), cause, bucket, object, principal, kms_key }
+        Call { need, handle: self.handle(need), cause, due, bucket, object, principal, kms_key }
     }
 }

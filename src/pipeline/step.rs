@@ -155,6 +155,8 @@ pub struct Call {
     pub handle: Option<KeyHandle>,
     /// The S3 operation that it is for; none for a refresh ahead.
     pub cause: Option<Operation>,
+    /// When the request was due that it is for, or that begins the refresh ahead.
+    pub due: Timestamp,
     /// The bucket.
     pub bucket: u32,
     /// The object; none for a refresh ahead.

@@ -66,9 +66,10 @@ pub struct Cost {
     pub complete: bool,
     /// Whether every price is confirmed.
     pub confirmed: bool,
-    /// Requests of the month that succeed, at the rate at which they did.
+    /// Requests of the month that succeed, at the rate at which they did in the measured part.
     pub requests: u64,
-    /// KMS requests of the month that are billed or inside the free tier.
+    /// KMS requests of the month that are billed or inside the free tier: at the rate at which they were sent in the
+    /// measured part, and no more than the quota grants in a month.
     pub kms_requests: u64,
     /// The month's bill: the sum of its lines, each to the cent.
     pub total: Usd,
@@ -98,7 +99,8 @@ pub struct PerMillion {
     pub encryption_adds: Usd,
 }
 
-/// The bill of the same requests with the KMS calls of a plain SSE-KMS run, less the bill.
+/// The bill of the same requests with the KMS calls that each needs under plain SSE-KMS, less the bill. A plain run that
+/// is throttled gets fewer requests through, so its own bill may be smaller than this saving.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Saving {
     /// The mode compared with: `sse-kms`.
@@ -162,7 +164,8 @@ impl Report {
     /// Bills every run at `pricing`, in place of what it was billed at before, and notes what that rests on.
     ///
     /// Laws (`tests/report/cost.rs`): the bill is the one that `cost` makes of the same usage; each attribution sums to
-    /// the charge for KMS requests; twice as long a run at the same rate is the same bill.
+    /// the charge for KMS requests and to their number; twice as long a run at the same rate is the same bill; no month
+    /// holds more KMS requests than the quota grants.
     ///
     /// # Errors
     /// [`PricingError`] for an operation that does not exist, or an amount beyond exact arithmetic.
@@ -189,8 +192,7 @@ impl Summary {
         if self.measured_ns == 0 {
             return Ok(None);
         }
-        let month = Counted::of(self)?.map(|count| by_the_month(count, self.measured_ns, pricing.month));
-        Ok(Some(month.with_keys(self.mode, pricing)))
+        Ok(Some(Counted::of(self)?.by_the_month(self, pricing.month).with_keys(self.mode, pricing)))
     }
 }
 
@@ -222,28 +224,28 @@ struct Counted {
 
 impl Counted {
     fn of(run: &Summary) -> Result<Self, PricingError> {
-        let mut counted = Self { requests: Vec::new(), kms_requests: run.kms.billed, dsse_bytes: 0 };
+        let kms_requests = run.kms.billed_in_window.unwrap_or(run.kms.billed);
+        let mut counted = Self { requests: Vec::new(), kms_requests, dsse_bytes: 0 };
         for row in &run.operations {
             let operation = Operation::ALL.into_iter().find(|operation| operation.as_str() == row.operation);
             let operation =
                 operation.ok_or_else(|| PricingError::Operation(figure::name(&row.operation, NAME_CELLS)))?;
             // S3 bills what it answers with 200 or 4xx, and nothing that it answers with 5xx. Where the client calls KMS,
             // a request that KMS refused never reached S3.
-            let refused = match run.mode {
-                SseMode::KmsCached => 0,
-                _ => row.endings.denied.saturating_add(row.endings.key_unavailable),
-            };
-            counted.requests.push((request_item(operation), row.completed.saturating_add(refused)));
+            let ended = row.ended();
+            let refused = if run.mode == SseMode::KmsCached { 0 } else { ended.refused };
+            counted.requests.push((request_item(operation), ended.succeeded.saturating_add(refused)));
             if run.mode == SseMode::DsseKms {
-                let bytes = row.bytes.saturating_mul(body_passes(operation));
+                let bytes = ended.bytes.saturating_mul(body_passes(operation));
                 counted.dsse_bytes = counted.dsse_bytes.saturating_add(bytes);
             }
         }
         Ok(counted)
     }
 
-    /// The same with every count changed.
-    fn map(&self, to: impl Fn(u64) -> u64) -> Self {
+    /// A month at the rate of `run`, of which this was counted.
+    fn by_the_month(&self, run: &Summary, month: Month) -> Self {
+        let to = |count| by_the_month(count, run.measured_ns, month);
         let requests = self.requests.iter();
         // Added up before they are scaled: a rounded sum, not a sum of rounded parts.
         let mut sums: Vec<(Item, u64)> = Vec::new();
@@ -256,7 +258,10 @@ impl Counted {
         for (_, sum) in &mut sums {
             *sum = to(*sum);
         }
-        Self { requests: sums, kms_requests: to(self.kms_requests), dsse_bytes: to(self.dsse_bytes) }
+        // A measured part that cuts a second, or begins with a full token bucket, holds more than its share of the quota.
+        let granted = run.quota_per_s.map_or(u64::MAX, |quota| quota.saturating_mul(month.seconds()));
+        let kms_requests = to(self.kms_requests).min(granted);
+        Self { requests: sums, kms_requests, dsse_bytes: to(self.dsse_bytes) }
     }
 
     /// The usage, and the keys of the month.
@@ -300,17 +305,16 @@ impl Cost {
             return Ok(None);
         }
         let counted = Counted::of(run)?;
-        let by_the_month = |count, of: &Summary| by_the_month(count, of.measured_ns, pricing.month);
-        let month = counted.map(|count| by_the_month(count, run));
+        let month = counted.by_the_month(run, pricing.month);
+        let completed = run.completed_in_window();
         let bill =
             |month: &Counted| Bill::new(&month.with_keys(run.mode, pricing), &pricing.book, pricing.terms);
         let billed = bill(&month)?;
-        let requests = by_the_month(run.completed, run);
+        let requests = by_the_month(completed, run.measured_ns, pricing.month);
         let saves = match plain {
-            Some(plain) if run.completed > 0 => {
-                // The calls that the plain run is billed for, for as many requests as succeed here.
-                let (calls, of) =
-                    (by_the_month(plain.kms.billed, plain), by_the_month(plain.completed, plain));
+            Some(plain) if completed > 0 => {
+                // The calls that each request of the plain run needs, for as many as succeed here.
+                let (calls, of) = (plain.kms.needed, plain.started());
                 let calls = (u128::from(calls) * u128::from(requests) + u128::from(of) / 2) / u128::from(of);
                 let calls = u64::try_from(calls).unwrap_or(u64::MAX);
                 let dearer = bill(&Counted { kms_requests: calls, ..month.clone() })?;
@@ -326,13 +330,12 @@ impl Cost {
         // From the counts as they are: nothing is lost to scaling.
         let terms = Terms { free_tier: false };
         let alone = Bill::new(&counted.usage(pricing), &pricing.book, terms)?;
-        let per_million =
-            |usd: Usd| usd.per_million(run.completed).map(|usd| usd.rounded(PER_MILLION_PLACES));
+        let per_million = |usd: Usd| usd.per_million(completed).map(|usd| usd.rounded(PER_MILLION_PLACES));
         let charge: Option<Usd> = {
             let lines = billed.lines().iter().filter(|line| line.item == Item::KmsRequest);
             lines.map(|line| line.amount).sum()
         };
-        let shares = |list: &[Share]| shares(list, charge, |count| by_the_month(count, run));
+        let shares = |list: &[Share]| shares(list, charge, month.kms_requests);
         Ok(Some(Self {
             region: pricing.region.to_string(),
             month: pricing.month.to_string(),
@@ -362,20 +365,22 @@ impl Cost {
     }
 }
 
-/// `charge` by the calls that each member is billed for, to the cent and without a rest: each gets what the sum up to it
-/// is, rounded, less what those before it got.
-fn shares(list: &[Share], charge: Option<Usd>, by_the_month: impl Fn(u64) -> u64) -> Vec<CostShare> {
-    let all: u128 = list.iter().map(|share| u128::from(share.billed)).sum();
+/// `charge` and the month's `kms_requests` by the calls that each member is billed for, to the cent and the call and without
+/// a rest: each gets what the sum up to it is, rounded, less what those before it got.
+fn shares(list: &[Share], charge: Option<Usd>, kms_requests: u64) -> Vec<CostShare> {
+    let all: u128 = list.iter().map(|share| u128::from(share.billed)).sum::<u128>().max(1);
     let cents = charge.map(Usd::cents);
-    let (mut sum, mut given) = (0_u128, 0_i64);
+    let (mut sum, mut given, mut counted) = (0_u128, 0_i64, 0_u64);
     let mut share = |share: &Share| {
         sum += u128::from(share.billed);
+        let upto = |whole: u64| (u128::from(whole) * sum + all / 2) / all;
         let usd = cents.map(|cents| {
-            let upto = (u128::from(cents.unsigned_abs()) * sum + all / 2) / all.max(1);
-            let upto = i64::try_from(upto).expect("a part of what fits");
+            let upto = i64::try_from(upto(cents.unsigned_abs())).expect("a part of what fits");
             Usd::from_cents(upto - std::mem::replace(&mut given, upto))
         });
-        CostShare { name: share.name.clone(), kms_requests: by_the_month(share.billed), usd }
+        let upto = u64::try_from(upto(kms_requests)).expect("a part of what fits");
+        let kms_requests = upto - std::mem::replace(&mut counted, upto);
+        CostShare { name: share.name.clone(), kms_requests, usd }
     };
     list.iter().map(&mut share).collect()
 }

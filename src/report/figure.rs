@@ -31,6 +31,11 @@ pub(crate) fn count(n: u64) -> String {
     shown
 }
 
+/// A count of things: `1 call`, `1,234 calls`.
+pub(super) fn one_of(n: u64, thing: &str) -> String {
+    format!("{} {thing}{}", count(n), if n == 1 { "" } else { "s" })
+}
+
 /// A rate: three digits below 100, whole numbers with separators above.
 #[expect(
     clippy::cast_possible_truncation,
@@ -122,6 +127,23 @@ pub(crate) fn name(text: &str, room: usize) -> String {
     if shown.is_empty() { "(no name)".into() } else { shown }
 }
 
+/// As [`name`], but what does not fit is cut out of the middle: of an ARN the beginning is everybody's, the end its own.
+pub(super) fn name_ends(text: &str, room: usize) -> String {
+    let whole = name(text, usize::MAX);
+    if cells(&whole) <= room || room < 8 {
+        return name(text, room);
+    }
+    let (head, mut tail) = (name(text, room / 3), String::new());
+    let left = room.saturating_sub(cells(&head));
+    for c in whole.chars().rev() {
+        if cells(&tail) + c.width().unwrap_or(0) > left {
+            break;
+        }
+        tail.insert(0, c);
+    }
+    head + &tail
+}
+
 fn is_harmless(c: char) -> bool {
     let right_to_left = matches!(u32::from(c), 0x590..=0x8ff | 0xfb1d..=0xfdff | 0xfe70..=0xfeff
         | 0x1_0800..=0x1_0fff | 0x1_e800..=0x1_efff);
@@ -170,6 +192,16 @@ mod tests {
         let hostile = "a\u{1b}[31m\n\u{202e}\u{5d0}\u{200b}é漢";
         assert_eq!(name(hostile, 99), "a\\u{1b}[31m\\u{a}\\u{202e}\\u{5d0}\\u{200b}é漢");
         assert_eq!(name("", 10), "(no name)");
+    }
+
+    #[test]
+    fn an_arn_that_is_cut_keeps_the_end_that_tells_it_from_others() {
+        let arn = |session: &str| format!("arn:aws:sts::111122223333:assumed-role/ingest/{session}");
+        let shown = [arn("worker-1"), arn("worker-2")].map(|arn| name_ends(&arn, 35));
+        assert!(shown[0].starts_with("arn:aws:") && shown[0].ends_with("/ingest/worker-1"), "{shown:?}");
+        assert_ne!(shown[0], shown[1]);
+        assert!(shown.iter().all(|name| cells(name) == 35), "{shown:?}");
+        assert_eq!(name_ends("short", 35), "short");
     }
 
     #[test]

@@ -1,17 +1,19 @@
 //! The three sentences that a reader should take away: computed from the runs, by rules.
 
-use super::figure::{self, count, rate, ratio, share, time};
+use super::figure::{self, count, one_of, rate, ratio, share, time};
 use super::{Kind, Report, Share, Summary};
 use crate::cost::grouped_decimal;
 use crate::request::SseMode;
 use crate::units::Usd;
 
-/// How many sentences a reader takes away.
+/// How many sentences a reader takes away; a warning stands beside them.
 const FINDINGS_MAX: usize = 3;
 /// From this part of the requests on, dropping comes before what the percentiles say: they leave it out.
 const DROPPED_MATERIAL: f64 = 0.01;
 /// A tail this many times the other shows; below it two live runs on a shared machine differ as much by chance.
 const TAIL_MATERIAL: f64 = 1.1;
+/// A p99 from which on a multiple of it means something; below it stand microseconds of a machine, not of S3.
+const BASE_MATERIAL_NS: u64 = 1_000_000;
 /// A change is worth naming as the cheapest when it saves this part of the KMS calls.
 const CHANGE_MATERIAL: f64 = 0.5;
 /// A member that causes this part of the KMS calls is where to look first.
@@ -38,6 +40,8 @@ pub enum Rule {
     Change,
     /// Who causes most of the KMS calls.
     Concentration,
+    /// Caches were still filling, so that no month is like this.
+    Filling,
 }
 
 /// One sentence, and the rule that made it.
@@ -50,7 +54,7 @@ pub struct Finding {
 }
 
 impl Report {
-    /// At most three findings, the most important first. Rules that find nothing to say give way to later ones. A report on
+    /// At most three findings, the most important first, and a warning where caches were still filling. Rules that find nothing to say give way to later ones. A report on
     /// searches says what they found instead: its runs are at rates of their own and do not compare.
     pub fn findings(&self) -> Vec<Finding> {
         let rules: [(Rule, Say); 6] = [
@@ -64,7 +68,34 @@ impl Report {
         let ruled = if self.searches.is_empty() { &rules[..] } else { &rules[..1] };
         let said =
             ruled.iter().copied().filter_map(|(rule, say)| Some(Finding { rule, sentence: say(self)? }));
-        said.take(FINDINGS_MAX).collect()
+        let mut findings: Vec<Finding> = said.take(FINDINGS_MAX).collect();
+        findings.extend(self.filling().map(|sentence| Finding { rule: Rule::Filling, sentence }));
+        findings
+    }
+
+    /// Whose bill is that of caches that are still filling, and which run has that of a month; none where all have.
+    pub fn filling(&self) -> Option<String> {
+        let filling: Vec<&Summary> = self.runs.iter().filter(|run| run.is_filling()).collect();
+        let reuse = filling.iter().filter_map(|run| run.reuse);
+        let lifetime = reuse.clone().map(|reuse| reuse.key_lifetime_ns).max()?;
+        let warm_up = reuse.map(|reuse| reuse.warm_up_ns).min().unwrap_or(0);
+        let measured = filling.iter().map(|run| run.measured_ns).min().unwrap_or(0);
+        let mut modes: Vec<&str> = Vec::new();
+        filling.iter().map(|run| run.mode.as_str()).for_each(|mode| {
+            if !modes.contains(&mode) {
+                modes.push(mode);
+            }
+        });
+        let seconds = lifetime.div_ceil(1_000_000_000);
+        Some(format!(
+            "KMS calls and costs of {} are those of caches still filling, not of a month: keys live for {}, but the run \
+             warmed up for {} and measured {}; for the steady state run `s3seal sim` with --warm-up {seconds}s --duration \
+             {seconds}s (a trace has to be that long).",
+            modes.join(" and "),
+            time(lifetime),
+            time(warm_up),
+            time(measured),
+        ))
     }
 }
 
@@ -109,14 +140,40 @@ fn tail(report: &Report) -> Option<String> {
             title(base),
         ));
     }
-    let times = factor.map(|factor| format!(", {} times as much", rate(factor))).unwrap_or_default();
+    // Against microseconds any wait is a thousandfold.
+    let times = factor
+        .filter(|_| plain >= BASE_MATERIAL_NS)
+        .map(|factor| format!(", {} times as much", rate(factor)))
+        .unwrap_or_default();
+    let late = base.phase_ns.lag.p99;
+    let late = if late.saturating_mul(2) > plain {
+        format!(" (of which the load generator's own lag is up to {})", time(late))
+    } else {
+        String::new()
+    };
+    let left_out = if report.runs.iter().all(|run| run.phase_ns.s3.max == 0) {
+        "; S3's own time is not in these figures"
+    } else {
+        ""
+    };
     let fastest = compared.iter().copied().reduce(|a, b| if p99(b) < p99(a) { b } else { a });
     let best = fastest
         .filter(|best| best.mode != slowest.mode)
         .map(|best| format!("; under {} it is {}", title(best), time(p99(best))))
         .unwrap_or_default();
+    let waited = slowest.kms.wait_ns.p99;
+    let (adds, but) = if waited.saturating_mul(2) >= slow - plain {
+        ("KMS", String::new())
+    } else {
+        let what = if slowest.mode == SseMode::DsseKms {
+            "the second layer"
+        } else {
+            "encryption, store and queues"
+        };
+        ("Encryption", format!("; KMS is waited for {} at the p99, the rest is {what}", time(waited)))
+    };
     Some(format!(
-        "KMS adds {} to the p99 response time of {}: {} against {} under {}{times}{best}.",
+        "{adds} adds {} to the p99 response time of {}: {} against {} under {}{late}{times}{but}{best}{left_out}.",
         time(slow - plain),
         title(slowest),
         time(slow),
@@ -156,9 +213,9 @@ fn quota(report: &Report) -> Option<String> {
             |(run, limit): &(&Summary, u64)| ratio(run.kms.peak_calls_per_s, *limit).unwrap_or(f64::MAX);
         let closest = under_quota.iter().reduce(|a, b| if used(b) > used(a) { b } else { a })?;
         return Some(format!(
-            "No quota bites: {} comes closest, with {} of {} KMS calls in its busiest second{}.",
+            "No quota bites: {} comes closest, with {} of {} in its busiest second{}.",
             title(closest.0),
-            count(closest.0.kms.peak_calls_per_s),
+            one_of(closest.0.kms.peak_calls_per_s, "KMS call"),
             count(closest.1),
             reached(closest.0, closest.1),
         ));
@@ -183,7 +240,9 @@ fn quota(report: &Report) -> Option<String> {
 
 /// From which rate on the calls that requests need reach the quota.
 fn reached(run: &Summary, limit: u64) -> String {
-    let Some(calls) = run.calls_per_request().filter(|calls| *calls > 0.0) else { return String::new() };
+    let Some(calls) = run.calls_needed_per_request().filter(|calls| *calls > 0.0) else {
+        return String::new();
+    };
     #[expect(clippy::cast_precision_loss, reason = "shown with three digits or as a whole number")]
     let from = limit as f64 / calls;
     format!("; at {} per request it is reached at {} requests/s", kms_calls(calls), rate(from))
@@ -197,7 +256,7 @@ fn kms_calls(calls: f64) -> String {
 }
 
 fn change(report: &Report) -> Option<String> {
-    let calls = |run: &Summary| run.calls_per_request().filter(|calls| *calls > 0.0);
+    let calls = |run: &Summary| run.calls_needed_per_request().filter(|calls| *calls > 0.0);
     let base = prefer_live(report, |run| run.mode == SseMode::SseKms && calls(run).is_some())?;
     let needed = calls(base)?;
     // In the order of effort: a setting of the bucket, then code of one's own.
@@ -208,7 +267,7 @@ fn change(report: &Report) -> Option<String> {
             let quota = |run: &&Summary| run.quota_per_s == base.quota_per_s;
             report.runs.iter().filter(same).find(quota).or_else(|| report.runs.iter().find(same))
         })
-        .map(|run| (run, 1.0 - run.calls_per_request().unwrap_or(0.0) / needed))
+        .map(|run| (run, 1.0 - run.calls_needed_per_request().unwrap_or(0.0) / needed))
         .collect();
     let tail = |run: &Summary| time(run.response_time_ns.p99);
     if let Some((run, saved)) = changes.iter().find(|(_, saved)| *saved >= CHANGE_MATERIAL) {
@@ -220,7 +279,7 @@ fn change(report: &Report) -> Option<String> {
             "The cheapest change is {what}: {} needs {} per request where {} needs {}, {} fewer, with a p99 of {} \
              instead of {}{}.",
             title(run),
-            kms_calls(run.calls_per_request().unwrap_or(0.0)),
+            kms_calls(run.calls_needed_per_request().unwrap_or(0.0)),
             title(base),
             rate(needed),
             share(Some(*saved)),
@@ -234,7 +293,7 @@ fn change(report: &Report) -> Option<String> {
         "Neither Bucket Key nor cache halves the KMS calls here: {}, the best that was run, needs {} per request where \
          {} needs {}.",
         title(best),
-        rate(best.calls_per_request().unwrap_or(0.0)),
+        rate(best.calls_needed_per_request().unwrap_or(0.0)),
         title(base),
         rate(needed),
     ))

@@ -4,8 +4,10 @@ use std::fmt::Write;
 
 use super::chart::chart;
 use super::figure::{self, count};
+use super::search::WHICH;
 use super::table::{Tone, groups, label};
-use super::{Report, Summary};
+use super::text::SAVES;
+use super::{Report, Search, Summary};
 
 /// Cells of a row of blocks: a pull request's width.
 const CHART: usize = 60;
@@ -17,6 +19,16 @@ impl Report {
         if self.runs.is_empty() {
             out.push_str("No run was made.\n\n");
         }
+        for search in &self.searches {
+            let _ = writeln!(out, "- **{}**", escaped(&search.sentence()));
+        }
+        if !self.searches.is_empty() {
+            let _ = writeln!(out, "\n{WHICH}\n");
+            tried(&mut out, &self.searches);
+        }
+        if let Some(part) = self.part() {
+            let _ = writeln!(out, "- {}\n", escaped(&part));
+        }
         for (place, finding) in self.findings().iter().enumerate() {
             let sentence = escaped(&finding.sentence);
             let _ =
@@ -27,12 +39,24 @@ impl Report {
             for group in groups(&self.runs) {
                 table(&mut out, &self.runs, &group);
             }
+            for sentence in self.runs.iter().filter_map(Summary::failures) {
+                let _ = writeln!(out, "{}\n", escaped(&sentence));
+            }
             blocks(&mut out, &self.runs);
+            if self.runs.iter().any(|run| run.cost.is_some()) {
+                let _ = writeln!(out, "- Saves: {SAVES}.");
+            }
         }
         for note in &self.notes {
             let _ = writeln!(out, "- {}", escaped(&figure::name(note, usize::MAX)));
         }
-        let mut origin = format!("\nSeed {}, s3seal {}", self.seed, escaped(&figure::name(&self.s3seal, 32)));
+        let scenario = if self.name.is_empty() {
+            String::new()
+        } else {
+            format!("{}, ", escaped(&figure::name(&self.name, 200)))
+        };
+        let mut origin =
+            format!("\n{scenario}seed {}, s3seal {}", self.seed, escaped(&figure::name(&self.s3seal, 32)));
         if !self.commit.is_empty() {
             let _ = write!(origin, ", commit {}", escaped(&figure::name(&self.commit, 40)));
         }
@@ -50,6 +74,21 @@ impl Report {
         }
         out.push_str("\n</details>\n");
         out
+    }
+}
+
+/// What each search tried, in its order.
+fn tried(out: &mut String, searches: &[Search]) {
+    for search in searches {
+        let _ = writeln!(out, "{}\n\n| requests/s | requests | p99 | missed |", escaped(&search.title()));
+        out.push_str("|--:|--:|--:|:--|\n");
+        for probe in &search.probes {
+            let missed = escaped(&figure::name(&probe.missed.join(", "), 200));
+            let missed = if probe.missed.is_empty() { figure::NONE } else { &missed };
+            let (per_s, p99) = (figure::rate(probe.rate_per_s), figure::time(probe.p99_ns));
+            let _ = writeln!(out, "| {per_s} | {} | {p99} | {missed} |", count(probe.requests));
+        }
+        out.push('\n');
     }
 }
 
@@ -81,7 +120,7 @@ fn blocks(out: &mut String, runs: &[Summary]) {
     if drawn.is_empty() {
         return;
     }
-    out.push_str("KMS calls per second; a full block is the quota, │ ends the warm-up.\n\n```text\n");
+    out.push_str("KMS calls per second; a full block is the quota, │ ends the warm-up; the row above is what went beyond it.\n\n```text\n");
     for (run, chart) in drawn {
         let quota = run.quota_per_s.map_or_else(|| "no quota".into(), count);
         let name = format!("{:<18}  {:<9}  {quota:>9}", run.mode, run.kind.as_str());

@@ -41,7 +41,7 @@ pub use cost::{
 pub use distribution::{Distribution, Percentiles};
 pub use finding::{Finding, Rule};
 pub use hdr::{LoggedRun, merge_interval_logs, write_interval_log};
-pub use html::{BillPage, DARK, LIGHT, PlanPage, PlanPoint, ProfilePage, Theme};
+pub use html::{BillPage, BillSum, DARK, LIGHT, PlanPage, PlanPoint, ProfilePage, Theme};
 pub use json::ReportError;
 pub use objective::{Limit, Miss, Objective, ObjectiveError, Objectives, Quantity};
 pub use record::{Coded, MergeError, OperationCoded, Record, Tallied};
@@ -49,8 +49,8 @@ pub use recorder::{Phase, Recorder, Window};
 pub use search::{Probe, Search, Verdict};
 pub use sink::Sink;
 pub use summary::{
-    Amplification, Attribution, Cache, Endings, Kind, Kms, KmsOperation, Member, OperationSummary,
-    PhaseMeans, PhasePercentiles, REFRESH_AHEAD, Run, SecondSummary, Share, Summary,
+    Amplification, Attribution, Cache, Ended, Endings, Kind, Kms, KmsOperation, Member, OperationSummary,
+    PhaseMeans, PhasePercentiles, REFRESH_AHEAD, Reuse, Run, SecondSummary, Share, Summary,
 };
 pub(crate) use table::Tone;
 pub use text::Style;
@@ -72,6 +72,9 @@ pub struct Report {
     pub machine: String,
     /// The seed of every random choice.
     pub seed: u64,
+    /// What the scenario is called, or its file, or the trace; empty when nobody said.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub name: String,
     /// The scenario in full, as TOML.
     pub scenario: String,
     /// Whether the figures may be used.
@@ -108,6 +111,7 @@ impl Report {
             commit: String::new(),
             machine: String::new(),
             seed: seed.0,
+            name: String::new(),
             scenario,
             valid: true,
             invalid_reason: None,

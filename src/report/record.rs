@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use super::distribution::{Distribution, empty};
 use super::recorder::{Answers, OperationRecord, Phase, Phases, Recorder, Window};
 use super::series::Second;
-use super::summary::{Member, Run, SecondSummary, Summary};
+use super::summary::{Ended, Member, Run, SecondSummary, Summary};
 use super::tally::{Calls, Tally};
 use crate::request::{Ending, KeySource, Operation};
 use crate::units::Timestamp;
@@ -54,6 +54,9 @@ pub struct OperationCoded {
     pub given_up: u64,
     /// Plaintext bytes of the successes.
     pub bytes: u64,
+    /// Those that ended in the measured part, whenever they were due; none in reports of older programs.
+    #[serde(default)]
+    pub ended: Option<Ended>,
     /// Of the successes: response time, service time, lag, KMS wait, crypto, store, S3.
     pub succeeded: [Coded; Phase::ALL.len()],
     /// The same of those that started and did not succeed.
@@ -84,6 +87,13 @@ pub struct Record {
     pub completed_bytes: u64,
     /// KMS calls sent in the measured part.
     pub calls_in_window: u64,
+    /// Those of them that cost money; none in reports of older programs.
+    #[serde(default)]
+    pub billed_in_window: Option<u64>,
+    /// KMS calls for requests due in the measured part: all, and those granted or refused; none in reports of older
+    /// programs.
+    #[serde(default)]
+    pub calls_due: Option<[u64; 2]>,
     /// By operation.
     pub operations: Vec<OperationCoded>,
     /// By KMS operation: granted, throttled, refused, failed, billed.
@@ -193,6 +203,7 @@ impl OperationCoded {
             counts: [record.kms_calls, record.throttles, record.retries],
             given_up: record.given_up,
             bytes: record.bytes,
+            ended: Some(record.ended),
             succeeded: coded(&record.succeeded),
             failed: coded(&record.failed),
         }
@@ -217,6 +228,7 @@ impl OperationCoded {
             retries,
             given_up: self.given_up,
             bytes: self.bytes,
+            ended: self.ended.unwrap_or_else(|| Ended::of_due(&self.endings, self.bytes)),
         })
     }
 }
@@ -255,6 +267,8 @@ impl Record {
             completions: recorder.completions,
             completed_bytes: recorder.completed_bytes,
             calls_in_window: recorder.calls_in_window,
+            billed_in_window: Some(recorder.billed_in_window),
+            calls_due: Some(recorder.calls_due),
             operations: operations
                 .filter_map(|(operation, record)| Some(OperationCoded::new(operation, record.as_ref()?)))
                 .collect(),
@@ -285,6 +299,13 @@ impl Record {
         recorder.completions = self.completions;
         recorder.completed_bytes = self.completed_bytes;
         recorder.calls_in_window = self.calls_in_window;
+        let all =
+            |place: usize| self.calls.values().fold(0_u64, |sum, answers| sum.saturating_add(answers[place]));
+        let [granted, refused, billed] = [0, 2, 4].map(all);
+        let calls = (0..4).map(all).fold(0_u64, u64::saturating_add);
+        // An older program counted all of them from the start of the measured part on.
+        recorder.billed_in_window = self.billed_in_window.unwrap_or(billed);
+        recorder.calls_due = self.calls_due.unwrap_or([calls, granted.saturating_add(refused)]);
         for coded in &self.operations {
             let place = Operation::ALL.iter().position(|operation| operation.as_str() == coded.operation);
             let place = place.ok_or_else(|| format!("operation `{}` is not known", coded.operation))?;
@@ -394,7 +415,7 @@ impl Summary {
             };
             names[list].get(&number).cloned().unwrap_or_else(|| format!("number {number}"))
         };
-        Ok(Self::new(&whole.ok_or(MergeError::Nothing)?, &run, name))
+        Ok(Self { reuse: first.reuse, ..Self::new(&whole.ok_or(MergeError::Nothing)?, &run, name) })
     }
 }
 

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use super::distribution::Distribution;
 use super::series::Series;
+use super::summary::Ended;
 use super::tally::{Calls, Tally};
 use crate::request::{Ending, KeySource, KmsAnswer, KmsCall, Operation, Outcome};
 use crate::units::{Span, Timestamp};
@@ -85,6 +86,8 @@ pub(super) struct OperationRecord {
     pub(super) given_up: u64,
     /// Plaintext bytes of those that succeeded.
     pub(super) bytes: u64,
+    /// Those that ended in the measured part, whenever they were due.
+    pub(super) ended: Ended,
 }
 
 impl OperationRecord {
@@ -105,6 +108,9 @@ impl OperationRecord {
         add(&mut self.retries, other.retries);
         add(&mut self.given_up, other.given_up);
         add(&mut self.bytes, other.bytes);
+        add(&mut self.ended.succeeded, other.ended.succeeded);
+        add(&mut self.ended.refused, other.ended.refused);
+        add(&mut self.ended.bytes, other.ended.bytes);
     }
 }
 
@@ -134,7 +140,8 @@ impl Answers {
 ///
 /// Which rows count: requests *due* in the measured part, and KMS calls *sent* at or after its start (the last
 /// requests still call KMS when nothing is offered any more). All others, the warm-up above all, stand in the series
-/// alone, marked. Counts saturate.
+/// alone, marked. What is set against requests is counted apart by the due time of the request that a call is for, and
+/// what is set against time by what happened within the measured part. Counts saturate.
 ///
 /// # Cost
 ///
@@ -151,6 +158,10 @@ pub struct Recorder {
     pub(super) completed_bytes: u64,
     /// KMS calls sent in the measured part.
     pub(super) calls_in_window: u64,
+    /// Those of them that cost money.
+    pub(super) billed_in_window: u64,
+    /// KMS calls for requests due in the measured part, whenever they were sent: all, and those granted or refused.
+    pub(super) calls_due: [u64; 2],
     /// Few names: a search by comparison beats a map.
     pub(super) calls: Vec<(Cow<'static, str>, Answers)>,
     pub(super) call_time: Distribution,
@@ -172,6 +183,8 @@ impl Recorder {
             completions: 0,
             completed_bytes: 0,
             calls_in_window: 0,
+            billed_in_window: 0,
+            calls_due: [0; 2],
             calls: Vec::new(),
             call_time: Distribution::default(),
             by_bucket: Tally::default(),
@@ -208,9 +221,18 @@ impl Recorder {
             }
         }
         let succeeded = row.ending == Ending::Succeeded;
-        if succeeded && self.window.contains(row.finished) {
-            add(&mut self.completions, 1);
-            add(&mut self.completed_bytes, row.bytes);
+        if row.ending != Ending::Dropped && self.window.contains(row.finished) {
+            let ended = &mut self.operations[row.operation as usize].get_or_insert_default().ended;
+            match row.ending {
+                Ending::Succeeded => {
+                    add(&mut ended.succeeded, 1);
+                    add(&mut ended.bytes, row.bytes);
+                    add(&mut self.completions, 1);
+                    add(&mut self.completed_bytes, row.bytes);
+                }
+                Ending::Denied | Ending::KeyUnavailable => add(&mut ended.refused, 1),
+                _ => {}
+            }
         }
         if !measured {
             return;
@@ -247,6 +269,11 @@ impl Recorder {
     /// Counts one KMS call, whoever caused it.
     pub fn record_call(&mut self, call: &KmsCall) {
         let throttled = u64::from(call.answer == KmsAnswer::Throttled);
+        if self.window.contains(call.due) {
+            let needed = matches!(call.answer, KmsAnswer::Granted | KmsAnswer::Refused);
+            add(&mut self.calls_due[0], 1);
+            add(&mut self.calls_due[1], u64::from(needed));
+        }
         let counted = call.sent >= self.window.from;
         let series = if counted { &mut self.measured } else { &mut self.unmeasured };
         let second = series.at(call.sent.second());
@@ -255,7 +282,9 @@ impl Recorder {
         if !counted {
             return;
         }
-        add(&mut self.calls_in_window, u64::from(self.window.contains(call.sent)));
+        let within = self.window.contains(call.sent);
+        add(&mut self.calls_in_window, u64::from(within));
+        add(&mut self.billed_in_window, u64::from(within && call.billed));
         let answers = self.answers(Cow::Borrowed(call.name));
         add(&mut answers.by_answer[call.answer as usize], 1);
         add(&mut answers.billed, u64::from(call.billed));
@@ -282,6 +311,8 @@ impl Recorder {
         add(&mut self.completions, other.completions);
         add(&mut self.completed_bytes, other.completed_bytes);
         add(&mut self.calls_in_window, other.calls_in_window);
+        add(&mut self.billed_in_window, other.billed_in_window);
+        self.calls_due.iter_mut().zip(other.calls_due).for_each(|(ours, theirs)| add(ours, theirs));
         for (name, theirs) in &other.calls {
             self.answers(name.clone()).merge(theirs);
         }

@@ -78,7 +78,7 @@ impl Search {
             ),
             Verdict::Unlimited => format!(
                 "{title} keeps {} at every rate tried, up to {highest} requests/s: nothing limited it; start higher \
-                 to go on.",
+                 (--rate, for a trace --speed) to go on.",
                 self.objectives
             ),
             Verdict::Interrupted => format!(
@@ -88,7 +88,7 @@ impl Search {
         }
     }
 
-    fn title(&self) -> String {
+    pub(super) fn title(&self) -> String {
         let kind = if self.kind == Kind::Simulated { " (simulated)" } else { "" };
         match self.quota_per_s {
             Some(quota) => format!("{}{kind} under a quota of {} KMS calls/s", self.mode, count(quota)),
@@ -96,6 +96,10 @@ impl Search {
         }
     }
 }
+
+/// Which runs stand beside searches.
+pub(super) const WHICH: &str = "The runs below are those at the highest rate that keeps the objectives, or at the lowest \
+                                tried: each at a rate of its own, so their costs and calls do not compare.";
 
 /// Writes each search's sentence, then what each tried.
 pub(super) fn write(out: &mut String, searches: &[Search], style: Style) {
@@ -120,8 +124,6 @@ pub(super) fn write(out: &mut String, searches: &[Search], style: Style) {
         }
     }
     out.push('\n');
-    let which =
-        "The runs below are those at the highest rate that keeps the objectives, or at the lowest tried.";
-    wrapped(out, which, "", style, Tone::Faint);
+    wrapped(out, WHICH, "", style, Tone::Faint);
     out.push('\n');
 }

@@ -6,7 +6,7 @@ use super::cost::Cost;
 use super::distribution::Percentiles;
 use super::figure::ratio;
 use super::record::Record;
-use crate::request::SseMode;
+use crate::request::{Ending, SseMode};
 use crate::units::Timestamp;
 
 /// Whether a run took real time or virtual time.
@@ -103,6 +103,10 @@ pub struct Summary {
     /// Their means, which add up to that of the response time; none when nothing started.
     #[serde(default)]
     pub phase_mean_ns: Option<PhaseMeans>,
+    /// How long data keys are used again and how long they had been when the measured part began; none where none is, or
+    /// where nobody said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reuse: Option<Reuse>,
     /// Calls to KMS.
     pub kms: Kms,
     /// Where data keys came from.
@@ -129,6 +133,15 @@ pub struct Summary {
     pub cost: Option<Cost>,
 }
 
+/// What a run's data-key caches or Bucket Keys must have gone through before their calls are those of every month.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reuse {
+    /// The longest that a data key or a Bucket Key is used.
+    pub key_lifetime_ns: u64,
+    /// The warm-up.
+    pub warm_up_ns: u64,
+}
+
 /// Requests by ending.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Endings {
@@ -144,6 +157,26 @@ pub struct Endings {
     pub failed: u64,
     /// Never started.
     pub dropped: u64,
+}
+
+/// Requests that ended within the measured part, as far as S3 bills them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ended {
+    /// Did what they were asked.
+    pub succeeded: u64,
+    /// Answered with 4xx: not allowed, or the KMS key could not be used.
+    pub refused: u64,
+    /// Plaintext bytes of the successes.
+    pub bytes: u64,
+}
+
+impl Ended {
+    /// What the requests due in the measured part say of those that ended in it: nearly the same, where nothing waits.
+    pub(super) fn of_due(endings: &[u64; Ending::ALL.len()], bytes: u64) -> Self {
+        let of = |ending: Ending| endings[ending as usize];
+        let refused = of(Ending::Denied).saturating_add(of(Ending::KeyUnavailable));
+        Self { succeeded: of(Ending::Succeeded), refused, bytes }
+    }
 }
 
 /// Percentiles of the parts of a request's time.
@@ -193,8 +226,12 @@ pub struct Kms {
     pub failed: u64,
     /// Those that cost money.
     pub billed: u64,
-    /// Calls that would have done without any throttling or failure: granted, refused, and one for each request that
-    /// gave up throttled.
+    /// Those of them that were sent within the measured part, not after its end: what a month is scaled from. None in
+    /// reports of older programs.
+    #[serde(default)]
+    pub billed_in_window: Option<u64>,
+    /// Calls that would have done, without any throttling or failure, for the requests due in the measured part: those
+    /// granted or refused, whenever they were sent, and one for each request that gave up throttled.
     pub needed: u64,
     /// Calls sent in the measured part ÷ measured time.
     pub calls_per_s: f64,
@@ -243,7 +280,7 @@ pub struct Cache {
 /// How much more was sent than was needed; none when nothing was.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Amplification {
-    /// KMS calls sent ÷ KMS calls needed.
+    /// KMS calls sent for the requests due in the measured part ÷ KMS calls that they needed.
     pub kms_calls: Option<f64>,
     /// Attempts ÷ requests that started.
     pub attempts: Option<f64>,
@@ -265,6 +302,10 @@ pub struct OperationSummary {
     /// The same by ending.
     #[serde(default)]
     pub endings: Endings,
+    /// Requests that ended within the measured part, whenever they were due: what a month is scaled from. None in reports
+    /// of older programs.
+    #[serde(default)]
+    pub ended: Option<Ended>,
     /// `finished − due` over all that started.
     pub response_time_ns: Percentiles,
     /// `finished − due` over the successes.
@@ -343,15 +384,39 @@ pub struct SecondSummary {
     pub fetched: u64,
 }
 
+impl OperationSummary {
+    /// Requests that ended within the measured part; in a report of an older program, those that were due in it.
+    pub fn ended(&self) -> Ended {
+        let Endings { denied, key_unavailable, .. } = self.endings;
+        let refused = denied.saturating_add(key_unavailable);
+        self.ended.unwrap_or(Ended { succeeded: self.completed, refused, bytes: self.bytes })
+    }
+}
+
 impl Summary {
+    /// Successes that ended within the measured part, whenever they were due.
+    pub fn completed_in_window(&self) -> u64 {
+        self.operations.iter().fold(0, |sum, row| sum.saturating_add(row.ended().succeeded))
+    }
+
     /// Requests that started: those that the percentiles cover.
     pub fn started(&self) -> u64 {
         self.completed.saturating_add(self.failed)
     }
 
-    /// KMS calls that a request needs on average; none when no request started.
-    pub fn calls_per_request(&self) -> Option<f64> {
+    /// KMS calls that a request which started needs on average, without those that throttling and failures cost on top
+    /// (`amplification.kms_calls` times as many are sent); none when no request started.
+    ///
+    /// Law (`tests/sim/billing.rs`): 1 for PUTs and GETs under `sse-kms`, whatever the quota.
+    pub fn calls_needed_per_request(&self) -> Option<f64> {
         ratio(self.kms.needed, self.started())
+    }
+
+    /// Whether its caches or Bucket Keys were still filling, or were not seen to renew their keys: the warm-up or the measured
+    /// part is shorter than keys live. Its KMS calls, hit ratio, tail and bill are then not those of a month.
+    pub fn is_filling(&self) -> bool {
+        let short = |reuse: Reuse| reuse.warm_up_ns.min(self.measured_ns) < reuse.key_lifetime_ns;
+        self.started() > 0 && self.reuse.is_some_and(short)
     }
 
     /// The part of the KMS calls that was throttled, 0 to 1; none without a call.

@@ -81,7 +81,7 @@ pub(super) fn groups(runs: &[Summary]) -> Vec<Group> {
     let kms = vec![
         column(("KMS calls", "/s"), 9, "/kms/calls_per_s", |run| plain(rate(run.kms.calls_per_s))),
         column(("needed", "/request"), 8, "", |run| {
-            plain(run.calls_per_request().map_or_else(|| NONE.into(), rate))
+            plain(run.calls_needed_per_request().map_or_else(|| NONE.into(), rate))
         }),
         column(("throttled", ""), 9, "", |run| alarming(run.throttled_share())),
         column(("hit ratio", ""), 9, "/cache/hit_ratio", |run| {

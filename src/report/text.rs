@@ -55,7 +55,38 @@ impl Style {
     }
 }
 
+impl Summary {
+    /// Why requests failed, in a sentence; none when none did.
+    pub(super) fn failures(&self) -> Option<String> {
+        let crate::report::Endings { throttled, denied, key_unavailable, failed, .. } = self.endings;
+        let reasons = [
+            (throttled, "throttled to the end of their retries"),
+            (denied, "not allowed to use the key"),
+            (key_unavailable, "whose KMS key could not be used"),
+            (failed, "on an object that is not there (yet), in an outage, or past a deadline"),
+        ];
+        let said: Vec<String> = reasons
+            .iter()
+            .filter(|(count, _)| *count > 0)
+            .map(|(failed, why)| format!("{} {why}", count(*failed)))
+            .collect();
+        (!said.is_empty()).then(|| {
+            format!("Failed under {}, of {} requests: {}.", self.mode, count(self.offered), said.join(", "))
+        })
+    }
+}
+
 impl Report {
+    /// What a shard is of the whole; none for the whole.
+    pub(super) fn part(&self) -> Option<String> {
+        let shard = self.shard?;
+        Some(format!(
+            "This is shard {} of {} of the workload, numbered from 0: rates and quotas are those of a part, and the bill is that \
+             of the part with the whole key and free tier. `s3seal report merge` makes the whole.",
+            shard.index, shard.of
+        ))
+    }
+
     /// The report as text with a newline at its end. Names from outside are shown harmlessly.
     pub fn to_text(&self, style: Style) -> String {
         let mut out = String::new();
@@ -65,9 +96,16 @@ impl Report {
             out.push_str("No run was made.\n\n");
         } else {
             tables(&mut out, &self.runs, style);
+            let failures: Vec<String> = self.runs.iter().filter_map(Summary::failures).collect();
+            for sentence in &failures {
+                wrapped(&mut out, sentence, "", style, Tone::Alarm);
+            }
+            if !failures.is_empty() {
+                out.push('\n');
+            }
             charts(&mut out, &self.runs, style);
             members(&mut out, &self.runs, style);
-            prices(&mut out, &self.runs, style);
+            prices(&mut out, self, style);
         }
         self.foot(&mut out, style);
         out
@@ -78,6 +116,9 @@ impl Report {
         for finding in &findings {
             let tone = if finding.rule == super::Rule::Invalid { Tone::Alarm } else { Tone::Strong };
             wrapped(out, &finding.sentence, "• ", style, tone);
+        }
+        if let Some(part) = self.part() {
+            wrapped(out, &part, "• ", style, Tone::Strong);
         }
         if !findings.is_empty() {
             out.push('\n');
@@ -100,6 +141,9 @@ impl Report {
         }
         for note in &self.notes {
             wrapped(out, &figure::name(note, usize::MAX), "Note: ", style, Tone::Faint);
+        }
+        if !self.name.is_empty() {
+            wrapped(out, &format!("scenario {}", figure::name(&self.name, 200)), "", style, Tone::Faint);
         }
         let mut origin = format!("seed {}, s3seal {}", self.seed, figure::name(&self.s3seal, 32));
         if !self.commit.is_empty() {
@@ -241,7 +285,9 @@ fn charts(out: &mut String, runs: &[Summary], style: Style) {
     out.push('\n');
     wrapped(
         out,
-        "A full block is the quota, or the peak where there is none; │ ends the warm-up.",
+        "A full block is the quota, or the busiest second where there is none; │ ends the warm-up. The row above, where \
+         there is one, is what was sent beyond the quota, full at twice the quota. Peak: the busiest second after the \
+         warm-up.",
         "",
         style,
         Tone::Faint,
@@ -287,8 +333,10 @@ fn members(out: &mut String, runs: &[Summary], style: Style) {
             let usd = money(usd.map_or_else(|| NONE.into(), |usd| grouped_decimal(usd.decimal(), 2)));
             let line = format!("{what:<9}  {calls:>7}  {throttled:>9}  {usd}");
             let room = style.width().saturating_sub(cells(&line));
-            let name =
-                member.name.as_deref().map_or_else(|| "all others".into(), |name| figure::name(name, room));
+            let name = member
+                .name
+                .as_deref()
+                .map_or_else(|| "all others".into(), |name| figure::name_ends(name, room));
             let _ = writeln!(out, "{line}{name}");
         }
     }
@@ -316,9 +364,13 @@ fn top(list: &[Share], costs: &[CostShare]) -> Vec<(Share, Option<Usd>)> {
     shown
 }
 
+/// What a saving is set against.
+pub(super) const SAVES: &str = "the bill of as many requests under plain sse-kms, less this one; a plain run that the quota \
+                                throttles gets fewer through, so its own bill may be smaller than what is saved";
+
 /// The prices that the costs rest on, each once, and what the columns mean.
-fn prices(out: &mut String, runs: &[Summary], style: Style) {
-    let costs: Vec<&Cost> = runs.iter().filter_map(|run| run.cost.as_ref()).collect();
+fn prices(out: &mut String, report: &Report, style: Style) {
+    let costs: Vec<&Cost> = report.runs.iter().filter_map(|run| run.cost.as_ref()).collect();
     let Some(first) = costs.first() else { return };
     let mut rows: Vec<(String, String)> = Vec::new();
     for charge in costs.iter().flat_map(|cost| &cost.lines) {
@@ -339,9 +391,10 @@ fn prices(out: &mut String, runs: &[Summary], style: Style) {
     for (rate, title) in &rows {
         let _ = writeln!(out, "{rate}{}{title}", " ".repeat(widest - cells(rate) + GAP));
     }
-    let mut meaning = "Month: the requests at this rate for a month, with the free tier, and the keys. Million: a \
-                       million requests that succeed, without either. Saves: against the KMS calls of sse-kms."
-        .to_owned();
+    let mut meaning = format!(
+        "Month: the requests at this rate for a month, with the free tier, and the keys. Million: a million requests that \
+         succeed, without either. Saves: {SAVES}."
+    );
     if costs.iter().any(|cost| !cost.confirmed) {
         meaning.push_str(" *: a price is not confirmed.");
     }
@@ -350,6 +403,9 @@ fn prices(out: &mut String, runs: &[Summary], style: Style) {
     }
     meaning.push_str(" Sources: `s3seal cost prices`.");
     wrapped(out, &meaning, "", style, Tone::Faint);
+    if let Some(filling) = report.filling() {
+        wrapped(out, &filling, "", style, Tone::Alarm);
+    }
     out.push('\n');
 }
 

@@ -7,8 +7,8 @@ use super::figure::{per_second, ratio};
 use super::record::Record;
 use super::recorder::{Answers, OperationRecord, Phase, Recorder, Window};
 use super::summary::{
-    Amplification, Attribution, Cache, Endings, Kms, KmsOperation, Member, OperationSummary, PhaseMeans,
-    PhasePercentiles, REFRESH_AHEAD, Run, SecondSummary, Share, Summary,
+    Amplification, Attribution, Cache, Ended, Endings, Kms, KmsOperation, Member, OperationSummary,
+    PhaseMeans, PhasePercentiles, REFRESH_AHEAD, Run, SecondSummary, Share, Summary,
 };
 use super::tally::Calls;
 use crate::request::{Ending, KeySource, KmsAnswer, Operation};
@@ -45,10 +45,11 @@ impl Summary {
             cache: total.cache,
             retries: total.retries,
             amplification: Amplification {
-                kms_calls: ratio(kms.calls, kms.needed),
+                kms_calls: ratio(recorder.calls_due[0], kms.needed),
                 attempts: ratio(started.saturating_add(total.retries), started),
             },
             kms,
+            reuse: None,
             bytes: total.bytes,
             bytes_per_s: per_second(recorder.completed_bytes, measured_ns),
             operations: operations(recorder),
@@ -74,6 +75,7 @@ struct Total {
     retries: u64,
     given_up: u64,
     bytes: u64,
+    ended: Ended,
 }
 
 impl Total {
@@ -100,6 +102,9 @@ impl Total {
             add(&mut total.retries, record.retries);
             add(&mut total.given_up, record.given_up);
             add(&mut total.bytes, record.bytes);
+            add(&mut total.ended.succeeded, record.ended.succeeded);
+            add(&mut total.ended.refused, record.ended.refused);
+            add(&mut total.ended.bytes, record.ended.bytes);
         }
         let Endings { throttled, denied, key_unavailable, failed, .. } = total.endings;
         total.completed = total.endings.succeeded;
@@ -167,7 +172,8 @@ fn kms(recorder: &Recorder, total: &Total, measured_ns: u64) -> Kms {
         refused,
         failed: every.of(KmsAnswer::Failed),
         billed: every.billed,
-        needed: granted.saturating_add(refused).saturating_add(total.given_up),
+        billed_in_window: Some(recorder.billed_in_window),
+        needed: recorder.calls_due[1].saturating_add(total.given_up),
         calls_per_s: per_second(recorder.calls_in_window, measured_ns),
         peak_calls_per_s: peak(recorder),
         wait_ns: total.all(Phase::KmsWait),
@@ -199,6 +205,7 @@ fn operations(recorder: &Recorder) -> Vec<OperationSummary> {
             failed: total.failed,
             dropped: total.endings.dropped,
             endings: total.endings,
+            ended: Some(total.ended),
             response_time_ns: total.all(Phase::Response),
             response_time_success_ns: total.succeeded[Phase::Response as usize].percentiles(),
             service_time_ns: total.all(Phase::Service),

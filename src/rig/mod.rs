@@ -21,6 +21,6 @@ pub(crate) use slab::{Place, Slab};
 pub use error::RigError;
 pub use job::{directory, job};
 pub use kms::{Kms, OUTAGE_GIVES_UP_AFTER, QUOTA_DATE, kms};
-pub use setting::{CACHE_MAX_AGE_DEFAULT, rules, settings};
+pub use setting::{CACHE_MAX_AGE_DEFAULT, key_lifetime, rules, settings};
 pub use shard::shard;
 pub use time::{CRYPTO_COST, Cost, S3Times, STORE_COST, Stalls};

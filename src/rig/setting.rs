@@ -74,6 +74,15 @@ pub fn rules(scenario: &Scenario, mode: SseMode) -> Result<(Rules, Rules), RigEr
     Ok((rules(limits)?, rules(UsageLimits::memo(max_age))?))
 }
 
+/// The longest that a data key or a Bucket Key is used in `scenario` under `mode`; none in modes that use none again.
+pub fn key_lifetime(scenario: &Scenario, mode: SseMode) -> Option<Span> {
+    match mode {
+        SseMode::KmsCached => Some(scenario.cache.max_age.unwrap_or(CACHE_MAX_AGE_DEFAULT)),
+        SseMode::SseKmsBucketKey => Some(bucket_key(scenario).lifetime),
+        _ => None,
+    }
+}
+
 fn bucket_key(scenario: &Scenario) -> BucketKeyAssumptions {
     let usual = BucketKeyAssumptions::default();
     BucketKeyAssumptions {

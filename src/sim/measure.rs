@@ -2,11 +2,11 @@
 
 use super::{Options, Run, run_source};
 use crate::pipeline::uses_kms;
-use crate::report::{self, Kind, Member, Recorder, Summary, Window};
+use crate::report::{self, Kind, Member, Recorder, Reuse, Summary, Window};
 use crate::request::SseMode;
-use crate::rig::RigError;
-use crate::units::Timestamp;
-use crate::workload::{Scenario, Source, Stop};
+use crate::rig::{self, RigError};
+use crate::units::{Span, Timestamp};
+use crate::workload::{Arrivals, Scenario, Source, Stop};
 
 /// A simulated run with everything that it leaves.
 #[derive(Debug)]
@@ -24,7 +24,7 @@ pub struct Measured {
 /// # Errors
 /// As [`run_source`].
 pub fn measure(source: &Source, mode: SseMode, options: &Options) -> Result<Measured, RigError> {
-    let mut recorder = Recorder::new(window(source.scenario()));
+    let mut recorder = Recorder::new(window(source, options.concurrency));
     let run = run_source(source, mode, options, &mut recorder)?;
     let facts = report::Run {
         mode,
@@ -33,16 +33,30 @@ pub fn measure(source: &Source, mode: SseMode, options: &Options) -> Result<Meas
         until: run.measured_until,
         concurrency: options.concurrency,
     };
-    let summary = Summary::new(&recorder, &facts, name(source));
+    let reuse = reuse(source.scenario(), mode);
+    let summary = Summary { reuse, ..Summary::new(&recorder, &facts, name(source)) };
     Ok(Measured { run, recorder, summary })
 }
 
-/// The measured part that `scenario` plans; its end is not known beforehand where it is a number of requests.
-pub fn window(scenario: &Scenario) -> Window {
+/// How long data keys live in `scenario` under `mode`, and how long it warms up; none where none is used again.
+pub fn reuse(scenario: &Scenario, mode: SseMode) -> Option<Reuse> {
+    let lifetime = rig::key_lifetime(scenario, mode)?;
+    Some(Reuse { key_lifetime_ns: lifetime.as_nanos(), warm_up_ns: scenario.warm_up.as_nanos() })
+}
+
+/// The measured part that `source` plans. Where it is a number of requests it ends with the last of them, which the schedule
+/// knows; only in a closed loop nobody does.
+pub fn window(source: &Source, concurrency: Option<u32>) -> Window {
+    let scenario = source.scenario();
     let from = Timestamp::ZERO + scenario.warm_up;
-    let until = match scenario.stop {
-        Stop::Duration(duration) => from + duration,
-        Stop::Operations(_) => Timestamp::MAX,
+    let until = match (scenario.stop, source) {
+        (Stop::Duration(duration), _) => from + duration,
+        (Stop::Operations(_), Source::Scenario(scenario)) if concurrency.is_none() => {
+            let last = Arrivals::new(scenario).last().map_or(from, |arrival| arrival.due);
+            // The last request itself is one of them.
+            last + Span::from_nanos(1)
+        }
+        (Stop::Operations(_), _) => Timestamp::MAX,
     };
     Window { from, until }
 }

@@ -53,5 +53,5 @@ mod entry;
 pub use crate::report::Sink;
 pub use audit::Audit;
 pub use entry::{run, run_arrivals, run_audited, run_source};
-pub use measure::{Measured, measure, name, window};
+pub use measure::{Measured, measure, name, reuse, window};
 pub use option::{IN_FLIGHT_MAX_DEFAULT, Options, Run};

@@ -23,7 +23,7 @@ fn stdout(arguments: &[&str]) -> String {
 
 fn library() -> Bill {
     let text = std::fs::read_to_string(format!("{}/{USAGE}", env!("CARGO_MANIFEST_DIR"))).unwrap();
-    let file = UsageFile::parse(&text, USAGE, "2026-10".parse().unwrap()).unwrap();
+    let file = UsageFile::parse(&text, USAGE, "2026-10".parse().unwrap(), None).unwrap();
     Bill::new(&file.usage, &PriceBook::embedded(), Terms::default()).unwrap()
 }
 
@@ -49,6 +49,109 @@ fn the_command_line_and_the_library_make_one_bill() {
         [sum(&focus, "BilledCost"), sum(&focus, "ListCost")],
         [bill.total(), bill.exact()].map(Usd::decimal)
     );
+}
+
+/// What a refusal says; its exit code is 2.
+fn refusal(arguments: &[&str]) -> String {
+    let ended = cost(arguments);
+    assert_eq!(ended.status.code(), Some(2), "{arguments:?}");
+    String::from_utf8(ended.stderr).unwrap()
+}
+
+#[test]
+fn a_decimal_comma_is_refused_and_never_billed_as_thousands() {
+    for (flag, value) in [("--put", "2,5M"), ("--put", "1,5"), ("--get", "0,5k"), ("--size", "1,5KB")] {
+        let said = refusal(&[flag, value]);
+        assert!(said.contains("decimals take a point"), "{said}");
+    }
+    let total = |put| stdout(&["--put", put, "--mode", "sse-s3", "--month", "2026-10", "--format", "csv"]);
+    assert_eq!(total("2,500,000"), total("2.5M"));
+}
+
+#[test]
+fn dsse_without_a_size_is_a_lower_bound_and_no_gate_passes_on_it() {
+    let load = ["--put", "300M", "--get", "2000M", "--region", "us-east-1", "--month", "2026-10"];
+    let text = stdout(&load);
+    let line = text.lines().find(|line| line.starts_with("TOTAL")).unwrap();
+    assert_eq!(line.matches(">=").count(), 1, "{line}");
+    assert!(text.contains("its price by the byte is left out"), "{text}");
+    let gate = cost(&[&load[..], &["--mode", "dsse-kms", "--fail-if", "month>20000USD"]].concat());
+    assert_eq!(gate.status.code(), Some(1));
+    assert!(String::from_utf8(gate.stderr).unwrap().contains("give --size"));
+    assert!(!stdout(&[&load[..], &["--size", "60KB"]].concat()).contains(">="));
+}
+
+#[test]
+fn the_page_marks_what_the_table_marks_and_comparisons_have_a_page() {
+    let folder = tempfile::tempdir().unwrap();
+    let page = |name: &str, arguments: &[&str]| {
+        let path = folder.path().join(name);
+        stdout(&[arguments, &["--html", path.to_str().unwrap()]].concat());
+        std::fs::read_to_string(path).unwrap()
+    };
+    let load = [
+        "--put",
+        "300M",
+        "--get",
+        "2000M",
+        "--size",
+        "60KB",
+        "--region",
+        "eu-central-1",
+        "--month",
+        "2026-10",
+    ];
+    let bars = page("bills.html", &load);
+    let (_, bars) = bars.split_once("class=\"bars\"").unwrap();
+    let (bars, _) = bars.split_once("class=\"legend\"").unwrap();
+    assert!(bars.contains("&gt;= ") && bars.contains("*<small>"), "{bars}");
+    let compared = page("choices.html", &[&["compare"], &load[..]].concat());
+    assert!(compared.contains("Choices in eu-central-1") && compared.contains("bucket-key"));
+}
+
+#[test]
+fn what_contradicts_itself_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let placed =
+        write("placed.toml", "region = \"us-east-1\"\n[[line]]\nitem = \"kms-request\"\nquantity = 1\n");
+    assert!(
+        refusal(&["--usage", &placed, "--region", "eu-central-1"]).contains("contradicts region us-east-1")
+    );
+    let lines = write("lines.toml", "[[line]]\nitem = \"kms-request\"\nquantity = 1\n");
+    assert!(
+        stdout(&["--usage", &lines, "--region", "eu-west-1", "--month", "2026-10"]).contains("eu-west-1")
+    );
+    assert!(refusal(&["--put", "1M", "--format", "focus"]).contains("one bill"));
+    assert!(refusal(&["--put", "1M", "--keys", "0"]).contains("SSE-KMS needs a key"));
+    assert!(refusal(&["compare", "--put", "1M", "--mode", "sse-kms"]).contains("unexpected argument"));
+    let mut shard = Report::new(s3seal::units::Seed(1), String::new(), Vec::new());
+    shard.shard = Some(s3seal::report::Shard { index: 0, of: 4 });
+    let mut json = Vec::new();
+    shard.write_json(&mut json).unwrap();
+    let shard = write("shard.json", std::str::from_utf8(&json).unwrap());
+    assert!(refusal(&["--from-report", &shard]).contains("shard 0/4"));
+}
+
+#[test]
+fn a_list_price_stays_the_list_price_beside_a_negotiated_one() {
+    let load = ["--put", "10M", "--mode", "sse-kms", "--month", "2026-10", "--format", "focus", "--prices"];
+    let text = stdout(&[&load[..], &["tests/cli/cost.in/contract.csv"]].concat());
+    let mut reader = csv::Reader::from_reader(text.as_bytes());
+    let heads = reader.headers().unwrap().clone();
+    let at = |name: &str| heads.iter().position(|head| head == name).unwrap();
+    let row = reader
+        .records()
+        .map(Result::unwrap)
+        .find(|row| &row[at("x_PriceSource")] == "our contract of 2026")
+        .unwrap();
+    let cells = ["ContractedUnitPrice", "ListUnitPrice", "ContractedCost", "ListCost"]
+        .map(|name| row[at(name)].to_owned());
+    assert_eq!(cells, ["0.0000024", "0.000003", "23.952", "29.94"]);
 }
 
 #[test]

@@ -315,7 +315,7 @@ fn lines_of_real_bills() {
 fn a_line_can_be_given_in_the_units_of_its_bill() {
     let text = "month = \"2025-05\"\nregion = \"ap-southeast-1\"\n[[line]]\nitem = \"storage\"\n\
                 variant = \"STANDARD\"\nquantity = 14.045\n";
-    let file = UsageFile::parse(text, "bill.toml", month()).unwrap();
+    let file = UsageFile::parse(text, "bill.toml", month(), None).unwrap();
     let bill = Bill::new(&file.usage, &PriceBook::embedded(), Terms::default()).unwrap();
     assert_eq!(bill.total().to_string(), "0.35");
     // To the nearest byte-hour: 10⁻¹² of a GB-month.

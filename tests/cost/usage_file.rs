@@ -7,7 +7,7 @@ fn month() -> Month {
 }
 
 fn parse(text: &str) -> Result<UsageFile, String> {
-    UsageFile::parse(text, "usage.toml", month()).map_err(|error| error.to_string())
+    UsageFile::parse(text, "usage.toml", month(), None).map_err(|error| error.to_string())
 }
 
 fn refusal(text: &str) -> String {
@@ -152,7 +152,7 @@ fn focus_has_the_columns_of_its_sample_and_sums_to_the_total() {
     usage.add_keys(oregon, 1, 0, 1).unwrap();
     usage.add(Item::KmsRequest, Variant::None, "eu-west-3".parse().unwrap(), 20_001).unwrap();
     let bill = Bill::new(&usage, &PriceBook::embedded(), Terms::default()).unwrap();
-    let table = focus([("usage", &bill)], "123456789012");
+    let table = focus("usage", &bill, &bill, "123456789012");
     let cell = |row: usize, column: &str| {
         table.rows[row][FOCUS_COLUMNS.iter().position(|name| *name == column).unwrap()].as_str()
     };

@@ -119,7 +119,7 @@ fn a_choice_run_by_the_live_driver_gives_what_the_plan_promised() {
     let mode = choice.mode.parse().unwrap();
     let time = Time::Paused { crypto: CRYPTO_COST, store: STORE_COST };
     let options = live::Options { time, ..live::Options::default() };
-    let mut recorder = Recorder::new(window(&scenario));
+    let mut recorder = Recorder::new(window(&Source::from(&scenario), None));
     let run = live::run(&scenario, mode, &options, &mut Buffers::new(), &Progress::default(), &mut recorder)
         .unwrap();
     let facts = Run {

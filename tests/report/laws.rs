@@ -48,16 +48,16 @@ prop_compose! {
     fn kms_call()(
         name in prop::sample::select(&["Decrypt", "GenerateDataKey", "ReEncrypt"][..]),
         cause in prop::option::of(prop::sample::select(&Operation::ALL[..])),
-        (sent, took) in (nanos(), nanos()),
+        (due, sent, took) in (nanos(), nanos(), nanos()),
         answer in prop::sample::select(
             &[KmsAnswer::Granted, KmsAnswer::Throttled, KmsAnswer::Refused, KmsAnswer::Failed][..]
         ),
         billed in any::<bool>(),
         (bucket, principal, kms_key) in (number(), number(), number()),
     ) -> KmsCall {
-        let sent = Timestamp::from_nanos(sent);
+        let (due, sent) = (Timestamp::from_nanos(due), Timestamp::from_nanos(sent));
         let replied = sent + Span::from_nanos(took);
-        KmsCall { name, cause, sent, replied, answer, billed, bucket, principal, kms_key }
+        KmsCall { name, cause, due, sent, replied, answer, billed, bucket, principal, kms_key }
     }
 }
 
@@ -216,7 +216,7 @@ fn a_run_without_a_row_says_nothing_and_divides_by_nothing() {
     assert_eq!((nothing.offered, nothing.kms.calls, nothing.measured_ns), (0, 0, 4_000_000_000));
     assert_eq!(nothing.cache.hit_ratio, None);
     assert_eq!(nothing.amplification, Amplification::default());
-    assert_eq!(nothing.calls_per_request(), None);
+    assert_eq!(nothing.calls_needed_per_request(), None);
     let window = Window { from: WINDOW.from, until: WINDOW.from };
     let no_time = summary(&Recorder::new(window));
     assert_eq!(no_time.offered_per_s.to_bits(), 0);

@@ -41,6 +41,7 @@ pub(crate) fn decrypt(sent: Timestamp) -> KmsCall {
     KmsCall {
         name: "Decrypt",
         cause: Some(Operation::GetObject),
+        due: sent,
         sent,
         replied: sent + ms(4),
         answer: KmsAnswer::Granted,
@@ -95,7 +96,16 @@ pub(crate) fn sse_kms(per_second: u64, quota: u64) -> Recorder {
             recorder.record_call(&KmsCall { sent: due + ms(1_000), replied: due + ms(1_001), ..throttled });
             let ending = Ending::Throttled;
             let finished = due + ms(1_002);
-            recorder.record(&Outcome { finished, kms_calls: 2, throttles: 2, retries: 1, ending, ..row });
+            let kms_wait = ms(1_002);
+            recorder.record(&Outcome {
+                finished,
+                kms_wait,
+                kms_calls: 2,
+                throttles: 2,
+                retries: 1,
+                ending,
+                ..row
+            });
         }
     }
     recorder

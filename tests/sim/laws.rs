@@ -264,10 +264,6 @@ fn values_that_a_room_refuses_are_named_as_in_the_scenario() {
             .to_string()
     };
     assert_eq!(
-        refused(|scenario| scenario.kms.quota = Some(1_000_000_000)),
-        "kms.quota is 1000000000: expected 1 to 268,435,456 units a second"
-    );
-    assert_eq!(
         refused(|scenario| {
             let (min, median) = (Span::ZERO, Span::from_millis(1));
             scenario.kms.service_time = Some(s3seal::workload::ServiceTime { min, median, sigma: 4.0 });
@@ -277,9 +273,6 @@ fn values_that_a_room_refuses_are_named_as_in_the_scenario() {
     assert_eq!(
         refused(|scenario| scenario.objects.count = 1 << 33),
         "objects.count is 8589934592: expected at most 268,435,456 in this mode"
-    );
-    assert!(
-        refused(|scenario| scenario.kms.region = "mars".into()).starts_with("kms.region is mars: expected")
     );
 }
 

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use clap::{Args, ValueEnum};
 use s3seal::cost::{Bill, Method, Table, break_even, grouped};
+use s3seal::report::BillPage;
 use s3seal::request::SseMode;
 use s3seal::units::Usd;
 use serde_json::json;
@@ -52,10 +53,7 @@ struct Row {
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let question = &arguments.question;
-    if !question.mode.is_empty() || !question.fail_if.is_empty() {
-        refuse("compare looks at the modes that a comparison is about: leave --mode and --fail-if away");
-    }
-    let asked = Asked::new(question)?;
+    let asked = Asked::new(question, None)?;
     let super::Load::Workload(workload) = &asked.load else {
         refuse("compare needs a workload: give --put, --get, or --objects with --size")
     };
@@ -78,6 +76,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
         );
     }
     let table = table(&rows);
+    question.write_page(|| compare.page(&rows))?;
     question.answer.write(&match question.answer.format {
         Format::Text => text(&rows, &compare),
         Format::Markdown => table.markdown(),
@@ -120,6 +119,28 @@ impl Compare<'_> {
             rows.push(Row { comparison, choice, kms_calls, once, month, saves, break_even });
         }
         Ok(rows)
+    }
+
+    fn title(&self) -> String {
+        format!("Choices in {}, {}, USD", self.workload.region, self.asked.month)
+    }
+
+    fn assumptions(&self) -> Vec<String> {
+        self.workload.assumptions(&[SseMode::SseKms, SseMode::SseKmsBucketKey])
+    }
+
+    fn page(&self, rows: &[Row]) -> String {
+        let mut explained: Vec<&str> = rows.iter().map(|row| row.comparison).collect();
+        explained.dedup();
+        let explained = explained.iter().map(|name| format!("{name}: {}", explanation(name))).collect();
+        let page = BillPage {
+            title: self.title(),
+            findings: Vec::new(),
+            bills: Vec::new(),
+            table: table(rows),
+            notes: vec![("What is compared".into(), explained), ("Assumed".into(), self.assumptions())],
+        };
+        page.to_html()
     }
 
     fn with(&self, change: impl FnOnce(&mut Workload)) -> Workload {
@@ -293,7 +314,7 @@ fn table(rows: &[Row]) -> Table {
         "#USD once",
         "#USD a month",
         "#saves a month",
-        "#months to break even",
+        "#whole months to break even",
     ]);
     for row in rows {
         let amount = |usd: Option<Usd>| usd.map_or_else(|| UNKNOWN.into(), money);
@@ -312,7 +333,7 @@ fn table(rows: &[Row]) -> Table {
 }
 
 fn text(rows: &[Row], compare: &Compare<'_>) -> String {
-    let mut parts = vec![format!("Choices in {}, {}, USD\n", compare.workload.region, compare.asked.month)];
+    let mut parts = vec![compare.title() + "\n"];
     let mut rest = rows;
     while let Some(first) = rest.first() {
         let length = rest.iter().take_while(|row| row.comparison == first.comparison).count();
@@ -325,7 +346,7 @@ fn text(rows: &[Row], compare: &Compare<'_>) -> String {
         parts.push(format!("{}: {}\n{}", first.comparison, explanation(first.comparison), part.text()));
         rest = &rest[length..];
     }
-    let assumed = compare.workload.assumptions(&[SseMode::SseKms, SseMode::SseKmsBucketKey]);
+    let assumed = compare.assumptions();
     parts.push("Assumed".into());
     parts.extend(assumed.iter().map(|line| format!("  {line}")));
     parts.join("\n") + "\n"
@@ -343,7 +364,9 @@ fn explanation(comparison: &str) -> &'static str {
         }
         "multipart" => "every part asks KMS under SSE-KMS; the month's PUTs and uploads, each way",
         _ => {
-            "re-encrypting what exists; KMS calls are those of the move, an update making one an object (assumed)"
+            "re-encrypting what exists; KMS calls are those of the move, an update making one an object (assumed). Before it \
+             every GET is assumed to read an old object, and PUTs use the Bucket Key already where the bucket has one: so \
+             the saving is that of the reads alone. CopyObject takes objects up to 5 GB, larger ones a multipart copy"
         }
     }
 }

@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use rust_decimal::Decimal;
-use s3seal::cost::{Month, bytes, count};
+use s3seal::cost::{Month, bytes, count, ungrouped};
 use s3seal::units::Usd;
 
 /// A number of requests, by the month or at a rate.
@@ -152,6 +152,7 @@ impl FromStr for Limit {
         };
         let (inclusive, amount) = rest.strip_prefix('=').map_or((false, rest), |amount| (true, amount));
         let amount = amount.strip_suffix("USD").unwrap_or(amount);
+        let amount = &ungrouped(amount).ok_or_else(error)?;
         let plain = !amount.is_empty() && amount.bytes().all(|b| b.is_ascii_digit() || b == b'.');
         let usd =
             Decimal::from_str_exact(amount).ok().filter(|usd| plain && usd.scale() <= 2).ok_or_else(error)?;
@@ -197,7 +198,18 @@ mod tests {
         let usd = |cents| Usd::from_cents(cents);
         assert!(!limit("month>500USD").passed(usd(50_000)) && limit("month>500USD").passed(usd(50_001)));
         assert!(limit("encryption >= 20 USD").passed(usd(2_000)));
-        for text in ["month<5USD", "year>5USD", "month>", "month>-1USD", "month>5EUR", "month>0.001USD"] {
+        assert!(
+            !limit("month>5,000USD").passed(usd(500_000)) && limit("month>5,000USD").passed(usd(500_001))
+        );
+        for text in [
+            "month>5,00USD",
+            "month<5USD",
+            "year>5USD",
+            "month>",
+            "month>-1USD",
+            "month>5EUR",
+            "month>0.001USD",
+        ] {
             assert!(text.parse::<Limit>().is_err(), "{text}");
         }
     }

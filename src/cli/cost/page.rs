@@ -6,19 +6,19 @@ use rust_decimal::{Decimal, RoundingStrategy};
 use s3seal::cost::{
     Bill, Confidence, Item, Line, Month, Region, Table, Variant, focus, grouped, grouped_decimal,
 };
-use s3seal::report::BillPage;
+use s3seal::report::{BillPage, BillSum};
 use s3seal::request::SseMode;
 use s3seal::units::Usd;
 use serde_json::json;
 
-use super::{Load, Question, Scenario};
+use super::{Choice, Load, Scenario, is_later};
 
 /// What is shown.
 pub(super) struct Page<'p> {
     pub(super) scenarios: &'p [Scenario],
     /// What the scenarios are modes or runs of.
     pub(super) load: &'p Load,
-    pub(super) question: &'p Question,
+    pub(super) choice: &'p Choice,
     /// The same under SSE-S3: what costs more than that, encryption adds.
     pub(super) baseline: Option<&'p Bill>,
     pub(super) month: Month,
@@ -42,19 +42,21 @@ fn quantity(units: Decimal) -> String {
     grouped_decimal(shown, shown.scale())
 }
 
-/// A sum, marked where it lacks a price (a lower bound) or rests on one that is not confirmed.
-fn sum_of(bill: &Bill, usd: Usd) -> String {
-    let sign = if bill.missing().next().is_some() { ">= " } else { "" };
-    let star = if bill.unconfirmed().next().is_some() { UNSURE } else { "" };
+/// A sum, marked where it lacks a line (a lower bound) or rests on a price that is not sure.
+fn sum_of(scenario: &Scenario, usd: Usd) -> String {
+    let sign = if scenario.is_short() { ">= " } else { "" };
+    let star = if scenario.is_unsure() { UNSURE } else { "" };
     format!("{sign}{}{star}", money(usd))
 }
 
-fn amount(line: &Line) -> String {
-    let star = if line.confidence() > Some(Confidence::Found) { UNSURE } else { "" };
+fn amount(line: &Line, month: Month) -> String {
+    let unsure = line.confidence() > Some(Confidence::Found) || is_later(line, month);
+    let star = if unsure { UNSURE } else { "" };
     line.amount.map_or_else(|| "no price".into(), |usd| money(usd) + star)
 }
 
 const UNSURE: &str = "*";
+const PER_MILLION: &str = "  per million requests";
 
 impl Page<'_> {
     /// What encryption adds to `bill`: over SSE-S3 with a workload, its own lines otherwise.
@@ -94,7 +96,7 @@ impl Page<'_> {
                 let row = rows.entry(key(line)).or_insert_with(|| (String::new(), blank()));
                 let title = line.title();
                 row.0 = if regions.len() > 1 { format!("{title}, {}", line.region) } else { title };
-                row.1[i] = amount(line);
+                row.1[i] = amount(line, self.month);
             }
         }
         table.rows = rows.into_values().map(|(title, cells)| [vec![title], cells].concat()).collect();
@@ -102,19 +104,20 @@ impl Page<'_> {
             let cells = self.scenarios.iter().map(cell);
             table.rows.push([title.to_owned()].into_iter().chain(cells).collect());
         };
-        sum("TOTAL", &|scenario| sum_of(&scenario.bill, scenario.bill.total()));
-        sum("encryption adds", &|scenario| sum_of(&scenario.bill, self.added(&scenario.bill)));
-        if self.scenarios.iter().any(|scenario| scenario.requests > Some(0)) {
-            let per_million =
-                |scenario: &Scenario| self.added(&scenario.bill).per_million(scenario.requests?);
-            sum("  per million requests", &|scenario| per_million(scenario).map(money).unwrap_or_default());
+        sum("TOTAL", &|scenario| sum_of(scenario, scenario.bill.total()));
+        sum("encryption adds", &|scenario| sum_of(scenario, self.added(&scenario.bill)));
+        if self.scenarios.iter().any(|scenario| scenario.per_million.is_some()) {
+            sum(PER_MILLION, &|scenario| {
+                scenario.per_million.map(|usd| sum_of(scenario, usd)).unwrap_or_default()
+            });
         }
         sum("KMS calls", &|scenario| grouped(u128::from(scenario.kms_requests)));
         table
     }
 
     /// One bill, line by line.
-    fn lines_of(&self, bill: &Bill) -> Table {
+    fn lines_of(&self, scenario: &Scenario) -> Table {
+        let bill = &scenario.bill;
         let mut table =
             Table::new(&["line", "region", "#quantity", "unit", "rate", "#USD", "#exact", "price is"]);
         for line in bill.lines() {
@@ -125,7 +128,7 @@ impl Page<'_> {
                 quantity(line.units()),
                 line.item.unit().to_string(),
                 rate,
-                amount(line),
+                amount(line, self.month),
                 line.exact.map(|usd| usd.to_string()).unwrap_or_default(),
                 line.confidence().map_or("missing", |confidence| confidence.as_str()).into(),
             ]);
@@ -138,7 +141,7 @@ impl Page<'_> {
                 empty(),
                 empty(),
                 empty(),
-                sum_of(bill, usd),
+                sum_of(scenario, usd),
                 exact.to_string(),
                 empty(),
             ]
@@ -157,7 +160,7 @@ impl Page<'_> {
     /// What the Bucket Key saves, where both sides are shown.
     fn findings(&self) -> Vec<String> {
         if let Load::Runs(runs) = self.load {
-            return runs.findings(self.question);
+            return runs.findings(self.choice);
         }
         let find = |mode| self.scenarios.iter().find(|scenario| scenario.mode == Some(mode));
         let Some((without, with)) = find(SseMode::SseKms).zip(find(SseMode::SseKmsBucketKey)) else {
@@ -175,12 +178,18 @@ impl Page<'_> {
             of_it = format!(", {} % of what SSE-KMS adds", grouped_decimal(share, 1));
         }
         let (saved, calls) = (money(saved), grouped(u128::from(calls)));
-        vec![format!("The Bucket Key saves {saved} USD a month{of_it}, and {calls} KMS calls.")]
+        let hit = match self.load {
+            Load::Workload(workload) => workload.bucket_key_hit.to_string(),
+            Load::Lines | Load::Runs(_) => String::new(),
+        };
+        vec![format!(
+            "A Bucket Key that spares {hit} of the KMS calls it can help would save {saved} USD a month: {calls} KMS \
+             calls{of_it}. The {hit} are assumed (--bucket-key-hit; AWS says up to 99 %); `s3seal sim` finds yours."
+        )]
     }
 
     /// The prices used, each once: `0.03 per 10,000 requests, KMS requests in us-east-1: found, source (date)`.
     fn price_notes(&self) -> Vec<String> {
-        let month = self.month.to_string();
         let mut seen = BTreeSet::new();
         let mut notes = Vec::new();
         for line in self.lines() {
@@ -204,8 +213,7 @@ impl Page<'_> {
             let rate = if line.is_allowance() { "0".into() } else { price.rate() };
             let source = if price.source == "none" { "no source" } else { &price.source };
             // Prices have fallen over the years; only some rows know since when they hold.
-            let later = price.from.is_none() && price.source_date.get(..7) > Some(month.as_str());
-            let later = if later { ", stated after this month" } else { "" };
+            let later = if is_later(line, self.month) { ", STATED AFTER THIS MONTH" } else { "" };
             let note = if price.note.is_empty() { String::new() } else { format!("; {}", price.note) };
             notes.push(format!("{what}: {rate}, {sure}, {source}{date}{later}{note}"));
         }
@@ -217,10 +225,23 @@ impl Page<'_> {
         let mut list = match self.load {
             Load::Lines => Vec::new(),
             Load::Workload(workload) => workload.assumptions(&modes),
-            Load::Runs(runs) => runs.assumptions(self.question),
+            Load::Runs(runs) => runs.assumptions(self.choice),
         };
+        list.extend(self.scenarios.iter().find_map(|scenario| scenario.lacks).map(str::to_owned));
+        if self.scenarios.len() > 1 && self.scenarios.iter().any(|scenario| scenario.per_million.is_some()) {
+            list.push(
+                "per million requests: without the free tier and the monthly price of keys, as in reports"
+                    .into(),
+            );
+        }
         if self.scenarios.iter().any(|scenario| scenario.bill.unconfirmed().next().is_some()) {
             list.push("*: rests on a price that is not confirmed; see below".into());
+        }
+        if self.lines().any(|line| is_later(line, self.month)) {
+            list.push(format!(
+                "*: the price of {} is not known and was perhaps higher; a later one stands in for it",
+                self.month
+            ));
         }
         if self.scenarios.iter().any(|scenario| scenario.bill.missing().next().is_some()) {
             list.push(">=: at least this much; a price is not known and the line is not in the sum".into());
@@ -230,7 +251,7 @@ impl Page<'_> {
 
     fn table(&self) -> Table {
         match self.scenarios {
-            [one] => self.lines_of(&one.bill),
+            [one] => self.lines_of(one),
             _ => self.side_by_side(),
         }
     }
@@ -271,11 +292,17 @@ impl Page<'_> {
     }
 
     pub(super) fn html(&self) -> String {
-        let bills = self.scenarios.iter();
+        let sum = |one: &Scenario| BillSum {
+            name: one.name.clone(),
+            total: one.bill.total(),
+            adds: self.added(&one.bill),
+            short: one.is_short(),
+            unsure: one.is_unsure(),
+        };
         let page = BillPage {
             title: self.title(),
             findings: self.findings(),
-            bills: bills.map(|one| (one.name.clone(), one.bill.total(), self.added(&one.bill))).collect(),
+            bills: self.scenarios.iter().map(sum).collect(),
             table: self.table(),
             notes: self.notes().map(|(title, notes)| (title.to_owned(), notes)).collect(),
         };
@@ -337,6 +364,7 @@ impl Page<'_> {
             let mut bill = scenario.bill.json();
             bill["mode"] = scenario.name.as_str().into();
             bill["kms_calls"] = scenario.kms_requests.to_string().into();
+            bill["lacks"] = scenario.lacks.into();
             if let Some(baseline) = self.baseline {
                 bill["encryption_adds"] = self.added(&scenario.bill).to_string().into();
                 bill["encryption_adds_exact"] = (scenario.bill.exact() - baseline.exact()).to_string().into();
@@ -355,6 +383,7 @@ impl Page<'_> {
     }
 
     pub(super) fn focus(&self, account: &str) -> String {
-        focus(self.scenarios.iter().map(|scenario| (scenario.name.as_str(), &scenario.bill)), account).csv()
+        let one = &self.scenarios[0];
+        focus(&one.name, &one.bill, &one.list, account).csv()
     }
 }

@@ -7,7 +7,7 @@ use s3seal::report::{Kind, Pricing, Report, Summary};
 use s3seal::workload::Scenario as RunScenario;
 
 use super::page::money;
-use super::{Failure, Question, Scenario, refuse};
+use super::{Choice, Failure, Question, Scenario, refuse};
 use crate::cli::pricing::{self, Prices, read};
 
 /// A report and the prices that its runs are billed at.
@@ -23,6 +23,13 @@ impl Runs {
         let (name, text) = read(path)?;
         let report =
             Report::from_json(&text).map_err(|error| Failure::new(format_args!("{name}: {error}")))?;
+        if let Some(shard) = report.shard {
+            refuse(&format!(
+                "{name} is shard {}/{} of a workload: billed alone it would carry the whole key and free tier; make one \
+                 report of all shards first, with `s3seal report merge`",
+                shard.index, shard.of
+            ));
+        }
         let cost = report.runs.iter().find_map(|run| run.cost.as_ref());
         let scenario = RunScenario::parse(&report.scenario).ok();
         let region = match (question.region, cost, &scenario) {
@@ -49,11 +56,11 @@ impl Runs {
     }
 
     /// The runs that are shown: of each mode the first, or all.
-    fn shown(&self, question: &Question) -> Vec<&Summary> {
+    fn shown(&self, choice: &Choice) -> Vec<&Summary> {
         let mut shown: Vec<&Summary> = Vec::new();
         for run in &self.report.runs {
-            let asked_for = question.mode.is_empty() || question.mode.contains(&run.mode);
-            if asked_for && (question.all_runs || !shown.iter().any(|other| other.mode == run.mode)) {
+            let asked_for = choice.mode.is_empty() || choice.mode.contains(&run.mode);
+            if asked_for && (choice.all_runs || !shown.iter().any(|other| other.mode == run.mode)) {
                 shown.push(run);
             }
         }
@@ -63,16 +70,16 @@ impl Runs {
     /// A bill for each run that is shown, with the lines of a usage file in it.
     pub(super) fn scenarios(
         &self,
-        question: &Question,
+        choice: &Choice,
         lines: &s3seal::cost::Usage,
     ) -> Result<Vec<Scenario>, Failure> {
         let mut scenarios = Vec::new();
-        for run in self.shown(question) {
+        for run in self.shown(choice) {
             let Some(mut usage) = run.usage(&self.pricing).map_err(Failure::new)? else { continue };
             usage.merge(lines).map_err(Failure::new)?;
             let prices = Prices { book: self.pricing.book.clone(), terms: self.pricing.terms };
             let mut name = run.mode.to_string();
-            if question.all_runs {
+            if choice.all_runs {
                 name += run
                     .quota_per_s
                     .map(|quota| format!(" at {}/s", grouped(quota.into())))
@@ -84,9 +91,11 @@ impl Runs {
             scenarios.push(Scenario {
                 name,
                 mode: Some(run.mode),
-                requests: cost.map(|cost| cost.requests),
+                per_million: cost.and_then(|cost| Some(cost.per_million?.encryption_adds)),
                 kms_requests: cost.map_or(0, |cost| cost.kms_requests),
                 bill: prices.bill(&usage)?,
+                list: prices.list(&usage)?,
+                lacks: None,
             });
         }
         if scenarios.is_empty() {
@@ -97,18 +106,20 @@ impl Runs {
         Ok(scenarios)
     }
 
-    pub(super) fn findings(&self, question: &Question) -> Vec<String> {
+    pub(super) fn findings(&self, choice: &Choice) -> Vec<String> {
         let saves = |run: &&Summary| {
             let saves = run.cost.as_ref()?.saves.as_ref()?;
             let calls = grouped(u128::from(saves.kms_requests.unsigned_abs()));
             let (usd, sign) = (money(saves.usd), if saves.kms_requests < 0 { "-" } else { "" });
             let (mode, against) = (run.mode, &saves.against);
-            Some(format!("{mode} saves {usd} USD a month and {sign}{calls} KMS requests against {against}."))
+            Some(format!(
+                "{mode} saves {usd} USD a month and {sign}{calls} KMS requests against {against}, for as many requests as it got through."
+            ))
         };
-        self.shown(question).iter().filter_map(saves).collect()
+        self.shown(choice).iter().filter_map(saves).collect()
     }
 
-    pub(super) fn assumptions(&self, question: &Question) -> Vec<String> {
+    pub(super) fn assumptions(&self, choice: &Choice) -> Vec<String> {
         let mut list = vec![
             "each month is the measured part of a run, at the rate at which it was offered; KMS keys are by the month, the \
              free tier is each run's own"
@@ -120,11 +131,12 @@ impl Runs {
         if !self.report.valid {
             list.push("the report is INVALID: its figures may not be used".into());
         }
-        let left_out = self.report.runs.len() - self.shown(question).len();
-        if left_out > 0 && question.mode.is_empty() {
+        list.extend(self.report.filling());
+        let left_out = self.report.runs.len() - self.shown(choice).len();
+        if left_out > 0 && choice.mode.is_empty() {
             list.push(format!("{left_out} more runs of the same modes are left out; --all-runs shows them"));
         }
-        if self.shown(question).iter().any(|run| run.failed > 0) {
+        if self.shown(choice).iter().any(|run| run.failed > 0) {
             list.push(
                 "a run in which requests failed is billed for fewer: compare it by the million that succeed"
                     .into(),

@@ -195,9 +195,18 @@ impl Flags {
             multipart: load("multipart", self.multipart)?,
             parts,
             objects,
+            is_sized: self.size.is_some(),
             size: self.size.map_or(0, |size| size.0),
             class: self.class.unwrap_or(StorageClass::Standard),
-            keys: count("keys", self.keys, 1, COUNT_MAX)?,
+            keys: match count("keys", self.keys, 1, COUNT_MAX)? {
+                0 => {
+                    return Err(
+                        "--keys is 0: SSE-KMS needs a key; --aws-managed-key is the one without a price"
+                            .into(),
+                    );
+                }
+                keys => keys,
+            },
             rotations: count("rotations", self.rotations, 0, 1_000)?,
             aws_managed_key: self.aws_managed_key,
             bucket_key_hit: self.bucket_key_hit.unwrap_or(Share::percent(99)),
@@ -231,6 +240,8 @@ pub(super) struct Workload {
     pub(super) parts: u64,
     pub(super) objects: u64,
     pub(super) size: u64,
+    /// Whether a size was given.
+    is_sized: bool,
     pub(super) class: StorageClass,
     pub(super) keys: u64,
     pub(super) rotations: u64,
@@ -278,6 +289,14 @@ impl Workload {
             SseMode::KmsCached => self.cache_hit.rest(all),
             _ => all,
         }
+    }
+
+    /// What of a month under `mode` has no quantity.
+    pub(super) fn lacks(&self, mode: SseMode) -> Option<&'static str> {
+        let bodies = self.put | self.get | self.copy | self.multipart;
+        (mode == SseMode::DsseKms && !self.is_sized && bodies > 0).then_some(
+            "dsse-kms: its price by the byte is left out, for no size of objects is known; give --size",
+        )
     }
 
     /// What a month uses under `mode`.
@@ -358,6 +377,12 @@ impl Workload {
                 "kms-cached: client-side encryption, no setting of S3; its data-key cache saves {} of the KMS calls",
                 self.cache_hit
             ));
+            if self.aws_managed_key {
+                list.push(format!(
+                    "kms-cached: {} customer managed key(s) all the same: a client cannot use aws/s3",
+                    self.keys
+                ));
+            }
         }
         if shows(SseMode::DsseKms) {
             list.push(format!(

@@ -4,7 +4,7 @@ use maud::html;
 use rust_decimal::prelude::ToPrimitive;
 
 use super::bar::{Row, bars};
-use super::{NAME, page};
+use super::{NAME, page, split};
 use crate::cost::{Table, grouped_decimal};
 use crate::report::figure;
 use crate::units::Usd;
@@ -16,44 +16,77 @@ pub struct BillPage {
     pub title: String,
     /// What a reader should take away.
     pub findings: Vec<String>,
-    /// Name, total, and what of it encryption adds, of each bill.
-    pub bills: Vec<(String, Usd, Usd)>,
+    /// The sums of each bill; none for a table alone.
+    pub bills: Vec<BillSum>,
     /// The lines.
     pub table: Table,
     /// Assumptions and prices, under their headings.
     pub notes: Vec<(String, Vec<String>)>,
 }
 
+/// The sums of a bill, as a bar.
+#[derive(Clone, Debug)]
+pub struct BillSum {
+    /// Whose bill it is.
+    pub name: String,
+    /// Its total.
+    pub total: Usd,
+    /// What of it encryption adds.
+    pub adds: Usd,
+    /// Whether it lacks a line, so that both are too small.
+    pub short: bool,
+    /// Whether it rests on a price that is not sure.
+    pub unsure: bool,
+}
+
+impl BillSum {
+    /// `usd`, marked as in the table.
+    fn text(&self, usd: Usd) -> String {
+        let (least, star) = (if self.short { ">= " } else { "" }, if self.unsure { "*" } else { "" });
+        format!("{least}{}{star}", grouped_decimal(usd.decimal(), 2))
+    }
+}
+
 impl BillPage {
     /// The page, which needs nothing else.
     pub fn to_html(&self) -> String {
         let size = |usd: Usd| usd.decimal().to_f64().unwrap_or(0.0).max(0.0);
-        let text = |usd: Usd| grouped_decimal(usd.decimal(), 2);
         let rows: Vec<Row> = self
             .bills
             .iter()
-            .map(|(name, total, adds)| Row {
-                label: html! { (figure::name(name, NAME)) },
-                value: html! { (text(*total)) small { "encryption adds " (text(*adds)) } },
-                parts: vec![
-                    (
-                        "part",
-                        size(*total - *adds),
-                        format!("without encryption {} USD", text(*total - *adds)),
-                    ),
-                    ("m1", size(*adds), format!("encryption adds {} USD", text(*adds))),
-                ],
+            .map(|sum| {
+                let (total, adds) = (sum.text(sum.total), sum.text(sum.adds));
+                let plain = sum.total - sum.adds;
+                Row {
+                    label: html! { (figure::name(&sum.name, NAME)) },
+                    value: html! { (total) small { "encryption adds " (adds) } },
+                    parts: vec![
+                        (
+                            "part",
+                            size(plain),
+                            format!("without encryption {} USD", grouped_decimal(plain.decimal(), 2)),
+                        ),
+                        (
+                            if sum.short { "m1 short" } else { "m1" },
+                            size(sum.adds),
+                            format!("encryption adds {adds} USD"),
+                        ),
+                    ],
+                }
             })
             .collect();
-        let full = self.bills.iter().map(|(_, total, _)| size(*total)).fold(0.0, f64::max);
+        let full = self.bills.iter().map(|sum| size(sum.total)).fold(0.0, f64::max);
         let shown = |text: &String| figure::name(text, usize::MAX);
         let head = html! {
             p class="eyebrow" { b { "S3 encryption cost" } }
-            h1 { (self.findings.first().map_or_else(|| shown(&self.title), shown).replace(" %", "\u{a0}%").trim_end_matches('.')) }
+            @let first = self.findings.first().map_or_else(|| shown(&self.title), shown);
+            @let (headline, lede) = split(&first);
+            h1 { (headline.replace(" %", "\u{a0}%").trim_end_matches('.')) }
+            @if !lede.is_empty() { p class="lede" { (lede) } }
             @if !self.findings.is_empty() { p class="lede" { (shown(&self.title)) } }
         };
         let main = html! {
-            section id="cost" {
+            @if !self.bills.is_empty() { section id="cost" {
                 h2 { "What it costs" }
                 p { "In US dollars, all bars on one scale." }
                 div class="card top" {
@@ -62,8 +95,10 @@ impl BillPage {
                         li { span class="swatch part" {} "without encryption" }
                         li { span class="swatch m1" {} "encryption adds" }
                     }
+                    @if self.bills.iter().any(|sum| sum.unsure) { p { "* rests on a price that is not confirmed, or was stated only after the month." } }
+                    @if self.bills.iter().any(|sum| sum.short) { p { ">= at least: a line is not in the sum, and the pale bar is too short." } }
                 }
-            }
+            } }
             section id="table" {
                 h2 { "Line by line" }
                 div class="card scroll" tabindex="0" {

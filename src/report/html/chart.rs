@@ -8,12 +8,14 @@ use plotters::prelude::*;
 use super::panel::{Axis, IN_MEMORY, nice, panel};
 use super::{Group, chip, mode_class, swatch};
 use crate::report::distribution::Distribution;
-use crate::report::figure::{count, rate, share, time};
+use crate::report::figure::{count, one_of, rate, share, time};
 use crate::report::table::hit_ratio;
 use crate::report::{Phase, SecondSummary, Summary};
 
 /// Bars of a chart over time; more seconds share a bar.
 const BARS: u64 = 72;
+/// A quota so many times the busiest second is not drawn.
+const FAR: u64 = 10;
 /// Points of a curve.
 const STEPS: u32 = 96;
 /// Percentiles that a curve marks and names, in parts of 100,000.
@@ -90,8 +92,11 @@ impl Timeline {
 
     fn axis<'a>(&self, label: &'a dyn Fn(f64) -> String) -> Axis<'a> {
         let (from, to) = (float(self.first), float(self.last.saturating_add(1)));
-        let mut ticks = nice(to, 4);
-        ticks.retain(|tick| *tick >= from);
+        // Half a chart of warm-up leaves room for half the ticks.
+        let measured = to / (to - from).max(1.0);
+        let mut ticks = nice(to, if measured < 0.6 { 2 } else { 4 });
+        // Labels are whole seconds: no two alike.
+        ticks.retain(|tick| *tick >= from && (tick - libm::round(*tick)).abs() < 1e-9);
         if ticks.is_empty() {
             ticks.push(from);
         }
@@ -129,9 +134,15 @@ pub(super) fn quota(group: &Group<'_>) -> Markup {
     let most = |run: &&Summary| {
         let busiest = Timeline::new(&run.series)
             .map_or(0, |line| line.bins.iter().map(|bin| bin.busiest).max().unwrap_or(0));
-        run.quota_per_s.unwrap_or(0).max(busiest)
+        (run.quota_per_s.unwrap_or(0), busiest)
     };
-    let top = height(calling.iter().map(most).max().unwrap_or(1).max(1)) * 1.13;
+    let most: Vec<(u64, u64)> = calling.iter().map(most).collect();
+    let (quota, busiest) =
+        (most.iter().map(|(quota, _)| *quota).max(), most.iter().map(|(_, busiest)| *busiest).max());
+    let (quota, busiest) = (quota.unwrap_or(0), busiest.unwrap_or(0));
+    // A quota far above would leave nothing to be seen of the calls: then it is named, and not drawn.
+    let is_far = busiest > 0 && quota / busiest >= FAR;
+    let top = height(if is_far { busiest } else { quota.max(busiest) }.max(1)) * 1.13;
     // A few may be wide; many are small multiples.
     let (grid, width) = if calling.len() < 3 { ("grid wide", 430) } else { ("grid", 280) };
     html! {
@@ -144,9 +155,10 @@ pub(super) fn quota(group: &Group<'_>) -> Markup {
                     } @else {
                         p {
                             @if run.kms.calls == 0 { "no KMS call after the warm-up" }
-                            @else { "none throttled, at most " (count(run.kms.peak_calls_per_s)) " calls in a second" }
+                            @else { "none throttled, at most " (one_of(run.kms.peak_calls_per_s, "call")) " in a second" }
                         }
                     }
+                    @if is_far && run.quota_per_s.is_some() { p { "The quota lies beyond the chart." } }
                     (calls(run, top, width))
                 }
             }
@@ -156,7 +168,7 @@ pub(super) fn quota(group: &Group<'_>) -> Markup {
 
 fn calls(run: &Summary, top: f64, width: u32) -> Markup {
     let Some(line) = Timeline::new(&run.series) else { return html! {} };
-    let limit = run.quota_per_s.map(height);
+    let limit = run.quota_per_s.map(height).filter(|limit| *limit <= top);
     let label =
         |value: f64| if limit == Some(value) { format!("quota {}", short(value)) } else { short(value) };
     let x = line.axis(&seconds);
@@ -198,9 +210,8 @@ fn calls(run: &Summary, top: f64, width: u32) -> Markup {
                 }
             }
         }
-        if let Some(quota) = run.quota_per_s {
+        if let Some(at) = limit {
             let (from, to) = (x.range.start, x.range.end);
-            let at = height(quota);
             chart
                 .draw_series(LineSeries::new([(from, at), (to, at)], pen.ink("quota").stroke_width(2)))
                 .expect(IN_MEMORY);

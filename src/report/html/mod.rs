@@ -20,14 +20,15 @@ use rust_decimal::prelude::ToPrimitive;
 
 use self::bar::{Row, bars};
 use super::figure::{self, NONE, count, rate, share, time};
+use super::search::WHICH;
 use super::table::money;
-use super::text::rate_of;
-use super::{Cost, Kind, PhaseMeans, Report, Rule, Share, Summary};
+use super::text::{SAVES, rate_of};
+use super::{Cost, Kind, PhaseMeans, Report, Rule, Search, Share, Summary};
 use crate::cost::grouped_decimal;
 use crate::request::SseMode;
 use crate::units::Usd;
 
-pub use bill::BillPage;
+pub use bill::{BillPage, BillSum};
 pub use palette::{DARK, LIGHT, Theme};
 pub use plan::{PlanPage, PlanPoint};
 pub use profile::ProfilePage;
@@ -49,17 +50,17 @@ impl Report {
     /// are shown harmlessly.
     pub fn to_html(&self) -> String {
         let groups = together(&self.runs);
-        let title = self
-            .findings()
+        let title = sentences(self)
             .first()
-            .map_or_else(|| "No run was made".into(), |finding| split(&finding.sentence).0.to_owned());
+            .map_or_else(|| "No run was made".into(), |first| split(first).0.to_owned());
         let main = html! {
+            @if !self.searches.is_empty() { (search_section(&self.searches)) }
             @if !self.runs.is_empty() {
                 (quota_section(&groups))
                 (latency_section(&groups))
                 (phase_section(&self.runs))
                 (hit_section(&groups))
-                (cost_section(&self.runs))
+                (cost_section(self))
                 (table::section(self))
                 (member_section(&self.runs))
             }
@@ -68,10 +69,21 @@ impl Report {
     }
 }
 
+/// What a reader should take away, the most important first.
+fn sentences(report: &Report) -> Vec<String> {
+    let found = report.findings().into_iter().filter(|finding| finding.rule != Rule::Invalid);
+    let searched = report.searches.iter().map(Search::sentence);
+    searched.chain(found.map(|finding| finding.sentence)).chain(report.part()).collect()
+}
+
+/// `1 request/s`, `8,000 requests/s`.
+fn requests_per_s(per_s: f64) -> String {
+    let shown = rate(per_s);
+    format!("{shown} request{}/s", if shown == "1" { "" } else { "s" })
+}
+
 fn head(report: &Report) -> Markup {
-    let mut findings = report.findings();
-    let invalid =
-        (findings.first().is_some_and(|finding| finding.rule == Rule::Invalid)).then(|| findings.remove(0));
+    let invalid = report.findings().into_iter().find(|finding| finding.rule == Rule::Invalid);
     let kinds = |kind| report.runs.iter().any(|run| run.kind == kind);
     let kind = match (kinds(Kind::Live), kinds(Kind::Simulated)) {
         (true, true) => "measured on the clock, with simulated runs beside",
@@ -79,16 +91,16 @@ fn head(report: &Report) -> Markup {
         (false, true) => "simulated in virtual time",
         (false, false) => "empty",
     };
-    let mut findings = findings.into_iter().map(|finding| finding.sentence);
+    let mut findings = sentences(report).into_iter();
     let headline = findings.next().unwrap_or_else(|| "No run was made.".into());
     let (headline, lede) = split(&headline);
-    let load = report
-        .runs
-        .first()
-        .map(|run| format!("{} requests/s for {}", rate(run.offered_per_s), time(run.measured_ns)));
+    // Of searches each run has a rate of its own.
+    let first = report.runs.first().filter(|_| report.searches.is_empty());
+    let load =
+        first.map(|run| format!("{} for {}", requests_per_s(run.offered_per_s), time(run.measured_ns)));
     html! {
         @if let Some(invalid) = invalid { p class="invalid" { (invalid.sentence) } }
-        p class="eyebrow" { b { "S3 encryption report" } " · " (kind) @if let Some(load) = load { " · " (load) } }
+        p class="eyebrow" { b { "S3 encryption report" } @if !report.name.is_empty() { " · " (figure::name(&report.name, NAME)) } " · " (kind) @if let Some(load) = load { " · " (load) } }
         h1 { (headline.replace(" %", "\u{a0}%")) }
         @if !lede.is_empty() { p class="lede" { (lede) } }
         @let rest: Vec<String> = findings.collect();
@@ -97,7 +109,7 @@ fn head(report: &Report) -> Markup {
                 @for sentence in &rest { @let (head, tail) = split(sentence); li { b { (head) } span { (tail) } } }
             }
         }
-        @if !report.runs.is_empty() { div class="tiles" { @for run in &report.runs { (tile(run)) } } }
+        @if !report.runs.is_empty() { div class="tiles" { @for run in &report.runs { (tile(run, &report.runs)) } } }
     }
 }
 
@@ -123,6 +135,7 @@ fn foot(report: &Report) -> Markup {
         }
         h2 { "Where this comes from" }
         dl {
+            @if !report.name.is_empty() { dt { "Scenario" } dd { (figure::name(&report.name, 400)) } }
             dt { "Seed" } dd { data value=(report.seed) data-of="/seed" { (report.seed) } }
             dt { "Program" } dd { "s3seal " (figure::name(&report.s3seal, NAME)) @if !report.commit.is_empty() { ", commit " (figure::name(&report.commit, NAME)) } }
             dt { "Machine" } dd { @if report.machine.is_empty() { "none: virtual time needs no particular one" } @else { (figure::name(&report.machine, 400)) } }
@@ -183,17 +196,23 @@ fn chip(run: &Summary) -> Markup {
     html! { small { (kind) @if let Some(quota) = run.quota_per_s { ", quota " (count(quota)) "/s" } } }
 }
 
-fn tile(run: &Summary) -> Markup {
+fn tile(run: &Summary, all: &[Summary]) -> Markup {
     let lost = run.failed.saturating_add(run.dropped);
+    let quota = run.quota_per_s.filter(|_| all.iter().filter(|other| other.mode == run.mode).count() > 1);
     html! {
         div class={ "tile " (mode_class(run.mode)) } {
-            b { (run.mode) }
+            b { (run.mode) @if let Some(quota) = quota { br; "under " (count(quota)) "/s" } }
             (chip(run))
             span class="big" { (if run.response_time_ns.count == 0 { NONE.into() } else { time(run.response_time_ns.p99) }) }
             span { "p99 response time" }
             @if lost > 0 { span class="alarm" { (share(figure::ratio(lost, run.offered))) " of requests fail" } }
+            @else if run.offered == 0 { span { "no request was sent" } }
             @else { span { "no request fails" } }
-            span { (run.calls_per_request().map_or_else(|| NONE.into(), rate)) " KMS calls/request" }
+            @if let Some(calls) = run.calls_needed_per_request() {
+                @let shown = rate(calls);
+                span { (shown) " KMS call" (if shown == "1" { "" } else { "s" }) "/request" }
+            }
+            @if run.is_filling() { span { "cache still filling" } }
         }
     }
 }
@@ -228,6 +247,33 @@ fn together(runs: &[Summary]) -> Vec<Group<'_>> {
         .collect()
 }
 
+fn search_section(searches: &[Search]) -> Markup {
+    html! {
+        section id="searches" {
+            h2 { "What was tried" }
+            p { (WHICH) }
+            div class="grid wide" {
+                @for search in searches {
+                    div class="card" {
+                        h3 { (swatch(search.mode)) (search.title()) }
+                        div class="scroll" tabindex="0" { table {
+                            thead { tr { th scope="col" { "requests/s" } th scope="col" { "requests" } th scope="col" { "p99" } th scope="col" class="name" { "missed" } } }
+                            tbody {
+                                @for probe in &search.probes {
+                                    tr {
+                                        td { (rate(probe.rate_per_s)) } td { (count(probe.requests)) } td { (time(probe.p99_ns)) }
+                                        td class="name" { (if probe.missed.is_empty() { NONE.into() } else { figure::name(&probe.missed.join(", "), 200) }) }
+                                    }
+                                }
+                            }
+                        } }
+                    }
+                }
+            }
+        }
+    }
+}
+
 fn quota_section(groups: &[Group<'_>]) -> Markup {
     let shown: Vec<&Group<'_>> =
         groups.iter().filter(|group| group.runs.iter().any(|(_, run)| chart::may_call(run))).collect();
@@ -244,6 +290,9 @@ fn quota_section(groups: &[Group<'_>]) -> Markup {
 }
 
 fn latency_section(groups: &[Group<'_>]) -> Markup {
+    if groups.iter().all(|group| group.runs.iter().all(|(_, run)| run.started() == 0)) {
+        return html! {};
+    }
     html! {
         section id="latency" {
             h2 { "How long requests take" }
@@ -299,21 +348,21 @@ fn phase_section(runs: &[Summary]) -> Markup {
 }
 
 fn hit_section(groups: &[Group<'_>]) -> Markup {
-    let width = if groups.len() == 1 { 860 } else { 430 };
-    let drawn: Vec<Markup> = groups.iter().filter_map(|group| chart::hits(group, width)).collect();
+    let drawn: Vec<Markup> = groups.iter().filter_map(|group| chart::hits(group, 430)).collect();
     html! {
         @if !drawn.is_empty() {
             section id="hits" {
                 h2 { "How often a data key was at hand" }
                 p { "The part of the requests that found a cached data key or a warm Bucket Key, over time." }
-                div class={ "grid " (if drawn.len() == 1 { "one" } else { "wide" }) } { @for chart in &drawn { (chart) } }
+                div class="grid wide" { @for chart in &drawn { (chart) } }
             }
         }
     }
 }
 
 /// A month of each run in money: what the requests cost anyway, and what encryption adds.
-fn cost_section(runs: &[Summary]) -> Markup {
+fn cost_section(report: &Report) -> Markup {
+    let runs = &report.runs;
     let priced: Vec<(&Summary, &Cost)> =
         runs.iter().filter_map(|run| Some((run, run.cost.as_ref()?))).collect();
     let Some((_, first)) = priced.first() else { return html! {} };
@@ -351,7 +400,7 @@ fn cost_section(runs: &[Summary]) -> Markup {
     html! {
         section id="cost" {
             h2 { "What a month costs" }
-            p { "At this rate for a month in " (place) ", in US dollars, all bars on one scale. Storage and transfer are the same in every \
+            p { (if report.searches.is_empty() { "At this rate for a month in " } else { "Each at its own rate, so they do not compare: for a month in " }) (place) ", in US dollars, all bars on one scale. Storage and transfer are the same in every \
                 mode and left out." }
             div class="card top" {
                 (bars(&rows, Some(full)))
@@ -359,6 +408,8 @@ fn cost_section(runs: &[Summary]) -> Markup {
                     li { span class="swatch part" {} "requests" }
                     li { span class="swatch m1" {} "encryption adds" }
                 }
+                @if let Some(filling) = report.filling() { p class="alarm" { (filling) } }
+                @if priced.iter().any(|(_, cost)| cost.saves.is_some()) { p { "Saves, in the table: " (SAVES) "." } }
                 @if priced.iter().any(|(_, cost)| !cost.confirmed) { p { "* rests on a price that is not confirmed." } }
                 @if priced.iter().any(|(_, cost)| !cost.complete) { p { ">= a price is not known, and its line is not in the sum." } }
                 details {

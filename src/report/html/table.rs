@@ -15,6 +15,7 @@ pub(super) fn section(report: &Report) -> Markup {
         section id="table" {
             h2 { "All figures" }
             p { "Point at a figure for all its digits." }
+            @for sentence in report.runs.iter().filter_map(Summary::failures) { p class="alarm" { (sentence) } }
             @for groups in [load, times, costs].iter().filter(|groups| !groups.is_empty()) {
                 div class="card scroll" tabindex="0" { (table(&exact, &report.runs, groups)) }
             }
