@@ -220,7 +220,7 @@ mod tests {
 
     #[test]
     fn times_on_an_axis_are_round_and_few() {
-        assert_eq!(moments(1_549_411_238.0, 1_549_411_300.0).len(), 6);
+        assert_eq!(moments(1_549_411_238.0, 1_549_411_300.0).len(), 2);
         assert_eq!(moments(0.0, 1.0), [0.0, 1.0]);
         assert_eq!(moment(1_549_411_200.0, 90_000.0), "Feb 06 00:00");
         assert_eq!(moment(1_549_411_200.0, 60.0), "00:00:00");
