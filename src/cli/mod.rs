@@ -13,6 +13,7 @@ mod workload;
 mod find_max;
 mod machine;
 mod rendering;
+mod document;
 mod pricing;
 mod scenario;
 mod sim;

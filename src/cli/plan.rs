@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 use jiff::civil::Date;
 use s3seal::plan::{
     Custody, Drill, Gate, GrowthRate, HORIZON_MAX, Plan, Question, Runner, Surroundings, Unknown, plan,
@@ -16,6 +16,7 @@ use s3seal::units::{Span, Usd};
 use s3seal::workload::profile::Profile;
 use s3seal::workload::{RetryPolicy, Scenario, Scope, Source, span};
 
+use super::document::{Document, Writing};
 use super::file::Output;
 use super::{COMMIT, Failure, pricing, rendering, workload};
 
@@ -111,34 +112,6 @@ struct Tried {
     requests: Option<u64>,
 }
 
-#[derive(Debug, Args)]
-#[group(skip)]
-struct Writing {
-    /// How the plan is written
-    #[arg(long, value_enum, default_value_t)]
-    format: Form,
-    /// The plan's file; standard output when left out or -
-    #[arg(long, short, value_name = "FILE")]
-    output: Option<PathBuf>,
-    /// Also a page with charts, in one file that needs no network
-    #[arg(long, value_name = "FILE")]
-    html: Option<PathBuf>,
-    /// Replace existing files
-    #[arg(long)]
-    force: bool,
-}
-
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-enum Form {
-    /// For people
-    #[default]
-    Text,
-    /// Everything, for programs (docs/PLAN.md)
-    Json,
-    /// A page with charts, in one file that needs no network
-    Html,
-}
-
 fn time(text: &str) -> Result<Span, String> {
     span(text).ok_or_else(|| "expected a time such as 30s, 5m or 1h".into())
 }
@@ -149,12 +122,7 @@ fn age(text: &str) -> Result<Span, String> {
 
 pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     arguments.refuse()?;
-    let Writing { output, html, force, .. } = &arguments.writing;
-    if let (Some(output), Some(html)) = (output, html) {
-        rendering::distinct("--output", output, "--html", html)?;
-    }
-    let page = html.as_deref().map(|path| Output::new(Some(path), *force, false)).transpose()?;
-    let output = Output::new(output.as_deref(), *force, false)?;
+    let output = arguments.writing.open()?;
     let question = arguments.question()?;
     let mut work = arguments.workload.work(None)?;
     if work.took_default_quota
@@ -178,7 +146,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     let mut made = plan(&work.source, &question, &around).map_err(Failure::usage)?;
     made.commit = COMMIT.into();
     made.notes.extend(work.notes);
-    arguments.writing.write(output, page, &made)?;
+    arguments.writing.write(output, &made)?;
     let mut failed = !made.feasible;
     for gate in arguments.fail_if.iter().filter_map(|gate| gate.passed_by(&made)) {
         eprintln!("s3seal: {gate}");
@@ -264,18 +232,14 @@ fn replace<T: Clone>(held: &mut Vec<T>, given: &[T]) {
     }
 }
 
-impl Writing {
-    fn write(&self, mut output: Output, page: Option<Output>, plan: &Plan) -> Result<(), Failure> {
-        if let Some(mut page) = page {
-            page.write(plan.to_html().as_bytes())?;
-            page.finish()?;
-        }
-        let text = match self.format {
-            Form::Text => plan.to_text(rendering::style(&output)),
-            Form::Json => plan.to_json(),
-            Form::Html => plan.to_html(),
-        };
-        output.write(text.as_bytes())?;
-        output.finish()
+impl Document for Plan {
+    fn text(&self, output: &Output) -> String {
+        self.to_text(rendering::style(output))
+    }
+    fn json(&self) -> String {
+        self.to_json()
+    }
+    fn html(&self) -> String {
+        self.to_html()
     }
 }

@@ -3,7 +3,7 @@
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 
-use clap::{Args, Subcommand, ValueEnum};
+use clap::{Args, Subcommand};
 use indicatif::ProgressBar;
 use s3seal::report::ProfilePage;
 use s3seal::request::SseMode;
@@ -14,9 +14,9 @@ use s3seal::workload::log::{
 use s3seal::workload::profile::{AnonymiseKey, Profile, ProfileOptions, Profiler, QUOTAS, summary};
 use s3seal::workload::span;
 
+use super::document::{Document, Writing};
 use super::file::Output;
 use super::log_file::{self, LogFile};
-use super::rendering::distinct;
 use super::{Failure, key_file, progress};
 
 #[derive(Debug, Args)]
@@ -89,40 +89,6 @@ struct Reading {
 
 const LOG_HELP: &str = "How the logs are written: s3-access, cloudtrail, inventory, oracle-general, ibm-cos, twitter, meta \
                         or csv; guessed from their content when left out";
-
-#[derive(Debug, Args)]
-#[group(skip)]
-struct Writing {
-    /// How the profile is written; only JSON can be merged
-    #[arg(long, value_enum, default_value_t)]
-    format: Form,
-    /// The profile's file; standard output when left out or -
-    #[arg(long, short, value_name = "FILE")]
-    output: Option<PathBuf>,
-    /// Also a page with charts, in one file that needs no network
-    #[arg(long, value_name = "FILE")]
-    html: Option<PathBuf>,
-    /// Replace existing files
-    #[arg(long)]
-    force: bool,
-}
-
-/// Where a profile goes: its own file or standard output, and the page.
-struct Outputs {
-    profile: Output,
-    page: Option<Output>,
-}
-
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-enum Form {
-    /// For people
-    #[default]
-    Text,
-    /// Everything, for programs and for merging (docs/LOGS.md)
-    Json,
-    /// A page with charts, in one file that needs no network
-    Html,
-}
 
 fn time(text: &str) -> Result<Span, String> {
     let span = span(text).filter(|span| *span > Span::ZERO);
@@ -206,7 +172,7 @@ impl Run {
             }
             if alone && !file.head.is_empty() {
                 return Err(Failure::usage(format_args!(
-                    "{}: like no format that is known; name it with --log",
+                    "{}: like no format that is known; name it with --log, or its columns with --columns (docs/LOGS.md)",
                     file.name
                 )));
             }
@@ -320,41 +286,18 @@ impl Reading {
     }
 }
 
-impl Writing {
-    /// Refuses what cannot be written before anything takes time.
-    fn open(&self) -> Result<Outputs, Failure> {
-        if let (Some(profile), Some(page)) = (&self.output, &self.html) {
-            distinct("--output", profile, "--html", page)?;
-        }
-        let page = self.html.as_deref().map(|path| Output::new(Some(path), self.force, false)).transpose()?;
-        Ok(Outputs { profile: Output::new(self.output.as_deref(), self.force, false)?, page })
+impl Document for Profile {
+    fn text(&self, output: &Output) -> String {
+        let terminal = !output.is_file() && std::io::stdout().is_terminal();
+        let size = terminal.then(terminal_size::terminal_size).flatten();
+        self.to_text(size.map_or(80, |(width, _)| usize::from(width.0)))
     }
-
-    fn write(
-        &self,
-        Outputs { profile: mut output, page }: Outputs,
-        profile: &Profile,
-    ) -> Result<(), Failure> {
-        let text = match self.format {
-            Form::Text => {
-                let terminal = !output.is_file() && std::io::stdout().is_terminal();
-                let size = terminal.then(terminal_size::terminal_size).flatten();
-                profile.to_text(size.map_or(80, |(width, _)| usize::from(width.0)))
-            }
-            Form::Json => profile.to_json(),
-            Form::Html => html(profile),
-        };
-        if let Some(mut page) = page {
-            page.write(html(profile).as_bytes())?;
-            page.finish()?;
-        }
-        output.write(text.as_bytes())?;
-        output.finish()
+    fn json(&self) -> String {
+        self.to_json()
     }
-}
-
-fn html(profile: &Profile) -> String {
-    ProfilePage { profile: &summary(profile), quotas: &QUOTAS }.to_html()
+    fn html(&self) -> String {
+        ProfilePage { profile: &summary(self), quotas: &QUOTAS }.to_html()
+    }
 }
 
 fn merge(arguments: &MergeArguments) -> Result<(), Failure> {

@@ -1,6 +1,6 @@
 //! Laws of the simulator: the same rows whatever the way, counts that agree on all sides, and drops that are counted.
 
-use crate::ledger::{Ledger, calls_of, simulate};
+use crate::ledger::{AROUND, Ledger, SINGLE, calls_alone, simulate};
 use s3seal::request::{Ending, KmsAnswer, Operation, SseMode};
 use s3seal::sim::{self, Options};
 use s3seal::units::Span;
@@ -29,32 +29,13 @@ ListObjects = 3
 count = 600
 puts = "new"
 visible_after = "200ms"
-[layout]
-buckets = 3
-prefixes = 2
-kms_keys = 2
-[principals]
-roles = 4
-sessions = 2
-[history]
-span = "1h"
-writers = 3
-uses_per_key = 4
-[kms]
+{AROUND}[kms]
 quota = 300
 [cache]
 max_age = "900ms"
 refresh_after = "600ms"
 max_uses = 50
 capacity = 60
-[bucket_key]
-lifetime = "700ms"
-[s3]
-service_time = "express"
-prefix_limits = true
-[fleet]
-hosts = 3
-restart_every = "400ms"
 [[fault]]
 kind = "kms-errors"
 at = "1s"
@@ -140,19 +121,8 @@ fn alone(operation: fn(&mut Mix), rate: f64) -> Scenario {
 
 #[test]
 fn each_operation_makes_the_calls_of_the_table_cold_and_warm() {
-    use Operation::{CompleteMultipartUpload, CreateMultipartUpload, UploadPart};
-    type Only = fn(&mut Mix);
-    let single: [(Operation, Only); 7] = [
-        (Operation::PutObject, |mix| mix.put_object = 1.0),
-        (Operation::GetObject, |mix| mix.get_object = 1.0),
-        (Operation::GetObjectRange, |mix| mix.get_object_range = 1.0),
-        (Operation::HeadObject, |mix| mix.head_object = 1.0),
-        (Operation::CopyObject, |mix| mix.copy_object = 1.0),
-        (Operation::ListObjects, |mix| mix.list_objects = 1.0),
-        (CreateMultipartUpload, |mix| mix.multipart_upload = 1.0),
-    ];
     for mode in SseMode::ALL {
-        for (operation, mix) in single {
+        for (operation, mix) in SINGLE {
             let mut scenario = alone(mix, 1.0);
             scenario.objects.count = 1;
             let calls =
@@ -161,18 +131,7 @@ fn each_operation_makes_the_calls_of_the_table_cold_and_warm() {
             // Ten more of the same, well within the age of a key: warm.
             scenario.stop = Stop::Operations(11);
             let ten_warm = calls(&scenario) - cold;
-            let expected = |warm| match operation {
-                // A part's first Decrypt warms the others, and the end.
-                CreateMultipartUpload if mode == SseMode::SseKmsBucketKey => {
-                    calls_of(CreateMultipartUpload, mode, warm) + calls_of(UploadPart, mode, warm)
-                }
-                CreateMultipartUpload => {
-                    calls_of(CreateMultipartUpload, mode, warm)
-                        + 3 * calls_of(UploadPart, mode, warm)
-                        + calls_of(CompleteMultipartUpload, mode, warm)
-                }
-                operation => calls_of(operation, mode, warm),
-            };
+            let expected = |warm| calls_alone(operation, mode, warm, 3);
             assert_eq!((cold, ten_warm), (expected(false), 10 * expected(true)), "{operation} in {mode}");
         }
     }

@@ -4,7 +4,7 @@ use s3seal::pipeline;
 use s3seal::request::{Ending, KmsAnswer, KmsCall, Operation, Outcome, SseMode};
 use s3seal::sim::{self, Options, Run, Sink};
 use s3seal::units::Timestamp;
-use s3seal::workload::Scenario;
+use s3seal::workload::{Mix, Scenario};
 use sha2::{Digest, Sha256};
 
 /// Every row of a run, in the order in which they came.
@@ -30,7 +30,60 @@ pub(crate) fn simulate(scenario: &Scenario, mode: SseMode, options: &Options) ->
     (ledger, run)
 }
 
-pub(crate) fn calls_of(operation: Operation, mode: SseMode, warm: bool) -> u64 {
+/// Several buckets, keys and principals, S3's times and limits, a fleet that restarts.
+pub(crate) const AROUND: &str = r#"
+[layout]
+buckets = 3
+prefixes = 2
+kms_keys = 2
+[principals]
+roles = 4
+sessions = 2
+[history]
+span = "1h"
+writers = 3
+uses_per_key = 4
+[bucket_key]
+lifetime = "700ms"
+[s3]
+service_time = "express"
+prefix_limits = true
+[fleet]
+hosts = 3
+restart_every = "400ms"
+"#;
+
+type Only = fn(&mut Mix);
+
+/// Mixes of one operation each; an upload goes on with its parts.
+pub(crate) const SINGLE: [(Operation, Only); 7] = [
+    (Operation::PutObject, |mix| mix.put_object = 1.0),
+    (Operation::GetObject, |mix| mix.get_object = 1.0),
+    (Operation::GetObjectRange, |mix| mix.get_object_range = 1.0),
+    (Operation::HeadObject, |mix| mix.head_object = 1.0),
+    (Operation::CopyObject, |mix| mix.copy_object = 1.0),
+    (Operation::ListObjects, |mix| mix.list_objects = 1.0),
+    (Operation::CreateMultipartUpload, |mix| mix.multipart_upload = 1.0),
+];
+
+/// KMS calls of a request of [`SINGLE`], of an upload with its `parts` and its end.
+pub(crate) fn calls_alone(operation: Operation, mode: SseMode, warm: bool, parts: u64) -> u64 {
+    use Operation::{CompleteMultipartUpload, CreateMultipartUpload, UploadPart};
+    match operation {
+        // A part's first Decrypt warms the others, and the end.
+        CreateMultipartUpload if mode == SseMode::SseKmsBucketKey => {
+            calls_of(CreateMultipartUpload, mode, warm) + calls_of(UploadPart, mode, warm)
+        }
+        CreateMultipartUpload => {
+            calls_of(CreateMultipartUpload, mode, warm)
+                + parts * calls_of(UploadPart, mode, warm)
+                + calls_of(CompleteMultipartUpload, mode, warm)
+        }
+        operation => calls_of(operation, mode, warm),
+    }
+}
+
+fn calls_of(operation: Operation, mode: SseMode, warm: bool) -> u64 {
     pipeline::calls(operation, mode, warm).into()
 }
 

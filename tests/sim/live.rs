@@ -2,7 +2,7 @@
 
 use std::sync::atomic::Ordering;
 
-use crate::ledger::{Ledger, calls_of};
+use crate::ledger::{Ledger, SINGLE, calls_alone};
 use s3seal::live::{self, Buffers, Directory, LiveError, Options, Progress, Run};
 use s3seal::pipeline::is_cached;
 use s3seal::report::{self, Kind, Recorder, Summary, Window};
@@ -43,32 +43,10 @@ fn alone(operation: fn(&mut Mix), count: u64) -> Scenario {
 
 #[test]
 fn each_operation_makes_the_calls_of_the_table_cold_and_warm() {
-    use Operation::{CompleteMultipartUpload, CreateMultipartUpload, UploadPart};
-    type Only = fn(&mut Mix);
-    let single: [(Operation, Only); 7] = [
-        (Operation::PutObject, |mix| mix.put_object = 1.0),
-        (Operation::GetObject, |mix| mix.get_object = 1.0),
-        (Operation::GetObjectRange, |mix| mix.get_object_range = 1.0),
-        (Operation::HeadObject, |mix| mix.head_object = 1.0),
-        (Operation::CopyObject, |mix| mix.copy_object = 1.0),
-        (Operation::ListObjects, |mix| mix.list_objects = 1.0),
-        (CreateMultipartUpload, |mix| mix.multipart_upload = 1.0),
-    ];
     for mode in SseMode::ALL {
-        for (operation, mix) in single {
+        for (operation, mix) in SINGLE {
             let (ledger, run, _) = run(&alone(mix, 3), mode);
-            let expected = |warm| match operation {
-                // A part's first Decrypt warms the others, and the end.
-                CreateMultipartUpload if mode == SseMode::SseKmsBucketKey => {
-                    calls_of(CreateMultipartUpload, mode, warm) + calls_of(UploadPart, mode, warm)
-                }
-                CreateMultipartUpload => {
-                    calls_of(CreateMultipartUpload, mode, warm)
-                        + 2 * calls_of(UploadPart, mode, warm)
-                        + calls_of(CompleteMultipartUpload, mode, warm)
-                }
-                operation => calls_of(operation, mode, warm),
-            };
+            let expected = |warm| calls_alone(operation, mode, warm, 2);
             assert_eq!(ledger.ended(Ending::Succeeded), 3, "{operation} in {mode}");
             // The first is cold, the others are warm.
             let calls = expected(false) + 2 * expected(true);

@@ -1,7 +1,7 @@
 //! Twins: the live driver on a paused clock against the simulator. Same seed: every row equal, with real keys and bodies
 //! on the one side and bare numbers on the other.
 
-use crate::ledger::{Ledger, simulate};
+use crate::ledger::{AROUND, Ledger, simulate};
 use s3seal::live::{self, Buffers, Directory, Progress, Time};
 use s3seal::request::SseMode;
 use s3seal::rig::{CRYPTO_COST, STORE_COST};
@@ -39,31 +39,12 @@ MultipartUpload = 0.3
 DeleteObject = 5
 ListObjects = 3
 multipart = { parts = 2, part = "5MiB", objects = 2 }
-[layout]
-buckets = 3
-prefixes = 2
-kms_keys = 2
-[principals]
-roles = 4
-sessions = 2
-[history]
-span = "1h"
-writers = 3
-uses_per_key = 4
 [kms]
 quota = 200
 [cache]
 max_age = "900ms"
 refresh_after = "600ms"
 max_uses = 50
-[bucket_key]
-lifetime = "700ms"
-[s3]
-service_time = "express"
-prefix_limits = true
-[fleet]
-hosts = 3
-restart_every = "400ms"
 [[fault]]
 kind = "kms-errors"
 at = "1s"
@@ -79,6 +60,10 @@ at = "1700ms"
 for = "200ms"
 key = 1
 "#;
+
+fn everything(seed: u64) -> Scenario {
+    scenario(seed, &format!("{EVERYTHING}{AROUND}"))
+}
 
 fn live_rows(
     scenario: &Scenario,
@@ -134,7 +119,7 @@ fn every_row_of_a_plain_workload_is_the_simulators() {
 fn every_row_of_a_workload_with_everything_in_it_is_the_simulators() {
     for seed in 1..=2 {
         for mode in SseMode::ALL {
-            assert_twins(&scenario(seed, EVERYTHING), mode, &Options::default(), None);
+            assert_twins(&everything(seed), mode, &Options::default(), None);
         }
     }
 }
@@ -143,14 +128,14 @@ fn every_row_of_a_workload_with_everything_in_it_is_the_simulators() {
 fn what_does_not_fit_in_flight_is_dropped_as_in_the_simulator() {
     for mode in [SseMode::SseKms, SseMode::KmsCached] {
         let options = Options { in_flight_max: 4, ..Options::default() };
-        assert_twins(&scenario(1, EVERYTHING), mode, &options, None);
+        assert_twins(&everything(1), mode, &options, None);
     }
 }
 
 #[test]
 fn every_row_of_a_closed_loop_is_the_simulators_for_a_time_and_for_so_many_requests() {
     // As many requests as the clients can have answered; S3's time keeps them few.
-    let for_a_time = scenario(1, EVERYTHING);
+    let for_a_time = everything(1);
     let so_many = Scenario { stop: Stop::Operations(2_000), ..for_a_time.clone() };
     for mode in SseMode::ALL {
         for (scenario, concurrency) in [(&for_a_time, 5), (&so_many, 2)] {
@@ -176,6 +161,6 @@ fn objects_in_a_directory_change_no_row() {
     for mode in SseMode::ALL {
         let folder = tempfile::tempdir().unwrap();
         let directory = Directory::new(folder.path(), u64::MAX).unwrap();
-        assert_twins(&scenario(1, EVERYTHING), mode, &Options::default(), Some(directory));
+        assert_twins(&everything(1), mode, &Options::default(), Some(directory));
     }
 }
