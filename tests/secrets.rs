@@ -90,6 +90,25 @@ fn the_inspector_sees_a_key_that_was_not_wiped() {
     drop(untouched.to_vec());
 }
 
+/// Threads of other tests free blocks all the time, also in the moment in which a recording ends.
+#[test]
+fn a_recording_ends_while_others_free() {
+    let done = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                while !done.load(std::sync::atomic::Ordering::Relaxed) {
+                    drop(std::hint::black_box(vec![1_u8; 4_096]));
+                }
+            });
+        }
+        for _ in 0..200 {
+            Freed::during(|| ());
+        }
+        done.store(true, std::sync::atomic::Ordering::Relaxed);
+    });
+}
+
 #[test]
 fn sealing_at_once_and_in_pieces_leaves_no_key_in_freed_memory() {
     for raw in raws() {

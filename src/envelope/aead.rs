@@ -6,7 +6,7 @@ use aes_gcm::aead::inout::InOutBuf;
 use aes_gcm::aead::{AeadInOut, KeyInit};
 use aes_gcm::{Aes256Gcm, Nonce, Tag};
 
-use super::secret::KEY_BYTES;
+use super::secret::{KEY_BYTES, wipe_stack};
 
 /// Bytes of an authentication tag.
 pub const TAG_BYTES: usize = 16;
@@ -45,12 +45,18 @@ impl Backend {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct TagMismatch;
 
-/// A key, expanded for use. The expanded key is wiped on drop by both back ends.
-#[allow(clippy::large_enum_variant)] // boxing would cost an allocation per object
+/// A key, expanded for use: on the heap with both back ends, so that moving this value copies a pointer and leaves no round
+/// key (the first two are the key itself) behind on the stack. Wiped on drop.
 pub(crate) enum Aead {
     #[cfg(feature = "aws-lc")]
     AwsLc(aws_lc_rs::aead::LessSafeKey),
-    Portable(Aes256Gcm),
+    Portable(Box<Aes256Gcm>),
+}
+
+/// The crate expands by value; what that leaves on the stack lies below the caller's frame, to be wiped there.
+#[inline(never)]
+fn expand_portable(key: &[u8; KEY_BYTES]) -> Box<Aes256Gcm> {
+    Box::new(Aes256Gcm::new(key.into()))
 }
 
 impl Aead {
@@ -62,7 +68,11 @@ impl Aead {
                 let key = UnboundKey::new(&AES_256_GCM, key).expect("the key has 32 bytes");
                 Self::AwsLc(LessSafeKey::new(key))
             }
-            Backend::Portable => Self::Portable(Aes256Gcm::new(key.into())),
+            Backend::Portable => {
+                let expanded = expand_portable(key);
+                wipe_stack();
+                Self::Portable(expanded)
+            }
         }
     }
 

@@ -16,7 +16,7 @@ use super::core::{CORE_BYTES, Core, Suite};
 use super::error::{OpenError, SealError};
 use super::identity::Identity;
 use super::key::{CustomerKey, DataKey};
-use super::secret::KEY_BYTES;
+use super::secret::{KEY_BYTES, wipe_stack};
 use super::slot::Slot;
 
 /// Bytes of the commitment.
@@ -187,6 +187,13 @@ impl fmt::Debug for Derived {
 
 /// `HKDF-SHA-256[ikm, salt](label ‖ bound)`, RFC 5869.
 pub(super) fn expand(salt: &[u8], ikm: &[u8], label: &[u8], bound: &[u8], okm: &mut [u8]) {
+    expand_below(salt, ikm, label, bound, okm);
+    wipe_stack();
+}
+
+/// The crates copy pseudo-random key and output blocks about on the stack, in frames below the caller's.
+#[inline(never)]
+fn expand_below(salt: &[u8], ikm: &[u8], label: &[u8], bound: &[u8], okm: &mut [u8]) {
     Hkdf::<Sha256>::new(Some(salt), ikm)
         .expand_multi_info(&[label, bound], okm)
         .expect("at most 96 bytes, far below HKDF's limit");

@@ -76,6 +76,16 @@ impl fmt::Debug for Secret {
     }
 }
 
+/// Overwrites what calls that have just returned left on the stack: library code copies keys about there, and a value with
+/// padding that is built in the same place later would carry them to the heap. 4 KiB are several times what HKDF and the
+/// portable AES-GCM use.
+#[inline(never)]
+pub(crate) fn wipe_stack() {
+    let mut room = [0_u8; 4 * 1_024];
+    // Seen as used, so that the compiler has to write it; a `memset`, where `zeroize` would write byte by byte.
+    std::hint::black_box(&mut room);
+}
+
 /// Protection of the key memory handed out so far: the weakest of its pages.
 pub fn protection() -> Protection {
     store::protection()

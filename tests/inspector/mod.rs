@@ -18,6 +18,8 @@ static RECORDING: AtomicBool = AtomicBool::new(false);
 static LOG: AtomicPtr<u8> = AtomicPtr::new(std::ptr::null_mut());
 static LOGGED: AtomicUsize = AtomicUsize::new(0);
 static FREED_BY_C: AtomicUsize = AtomicUsize::new(0);
+/// Threads that are about to write to the log, or do: it is given back only when there are none.
+static WRITERS: AtomicUsize = AtomicUsize::new(0);
 static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 
 struct Inspector;
@@ -65,14 +67,16 @@ extern "C" fn sdallocx(block: *mut c_void, bytes: usize, _flags: c_int) {
 /// # Safety
 /// `block` has `bytes` readable bytes.
 unsafe fn record(block: *const u8, bytes: usize) {
-    if !RECORDING.load(Ordering::SeqCst) {
-        return;
+    // Counted before the question, so that whoever ends a recording either is seen here or sees this call.
+    WRITERS.fetch_add(1, Ordering::SeqCst);
+    if RECORDING.load(Ordering::SeqCst) {
+        let at = LOGGED.fetch_add(bytes + GAP_BYTES, Ordering::SeqCst);
+        if at + bytes <= LOG_BYTES {
+            // SAFETY: this part of the log is this call's alone, within it, and there until no writer is left.
+            unsafe { LOG.load(Ordering::SeqCst).add(at).copy_from_nonoverlapping(block, bytes) };
+        }
     }
-    let at = LOGGED.fetch_add(bytes + GAP_BYTES, Ordering::SeqCst);
-    if at + bytes <= LOG_BYTES {
-        // SAFETY: this part of the log is this call's alone, and within it.
-        unsafe { LOG.load(Ordering::SeqCst).add(at).copy_from_nonoverlapping(block, bytes) };
-    }
+    WRITERS.fetch_sub(1, Ordering::SeqCst);
 }
 
 /// What was freed while something ran, one recording at a time in the whole process.
@@ -97,6 +101,9 @@ impl Freed {
         RECORDING.store(true, Ordering::SeqCst);
         work();
         RECORDING.store(false, Ordering::SeqCst);
+        while WRITERS.load(Ordering::SeqCst) > 0 {
+            std::thread::yield_now();
+        }
         let logged = LOGGED.load(Ordering::SeqCst);
         assert!(logged <= LOG_BYTES, "{logged} bytes were freed, more than the log holds");
         // SAFETY: initialised (zeroed) memory of at least this length.
