@@ -92,6 +92,7 @@ fn the_inspector_sees_a_key_that_was_not_wiped() {
 
 /// Threads of other tests free blocks all the time, also in the moment in which a recording ends.
 #[test]
+#[expect(clippy::disallowed_methods, reason = "a race between threads is what it looks for")]
 fn a_recording_ends_while_others_free() {
     let done = std::sync::atomic::AtomicBool::new(false);
     std::thread::scope(|scope| {
