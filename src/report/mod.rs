@@ -41,7 +41,10 @@ pub use cost::{
 pub use distribution::{Distribution, Percentiles};
 pub use finding::{Finding, Rule};
 pub use hdr::{LoggedRun, merge_interval_logs, write_interval_log};
-pub use html::{BillPage, BillSum, DARK, LIGHT, PlanPage, PlanPoint, ProfilePage, Theme};
+pub use html::{
+    BillPage, BillSum, DARK, LIGHT, LINES_MAX, Line, LineChart, LineName, LinePanel, PlanPage, PlanPoint,
+    ProfilePage, Theme,
+};
 pub use json::ReportError;
 pub use objective::{Limit, Miss, Objective, ObjectiveError, Objectives, Quantity};
 pub use record::{Coded, MergeError, OperationCoded, Record, Tallied};

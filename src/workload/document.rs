@@ -2,8 +2,8 @@
 
 use std::ops::Range;
 
-use toml::Spanned;
 use toml::de::{DeTable, DeValue};
+use toml::{Spanned, Value};
 
 use super::error::{Place, ScenarioError, Where, nearest};
 use super::quantity::{self, BYTES_FORM, SPAN_FORM};
@@ -201,6 +201,31 @@ impl<'d> Section<'d> {
         })
     }
 
+    /// A value as it is.
+    pub(crate) fn value(&self, name: &str) -> Result<Option<Value>, ScenarioError> {
+        self.read(name, "a value of TOML that is no date", |value| plain(value.get_ref()))
+    }
+
+    /// Its values by their paths below it, in order of their names: a table is looked into, unless it has a field named
+    /// `whole`.
+    pub(crate) fn values(&self, whole: &str) -> Result<Vec<(String, Value)>, ScenarioError> {
+        let mut values = Vec::new();
+        for (key, value) in self.table {
+            let name: &str = key.get_ref();
+            let inner = value.get_ref().as_table().filter(|table| !table.contains_key(whole));
+            if let Some(table) = inner {
+                let path = self.path_of(name);
+                let section = Section { text: self.text, table, path, start: value.span().start };
+                values.extend(
+                    section.values(whole)?.into_iter().map(|(path, v)| (format!("{name}.{path}"), v)),
+                );
+            } else {
+                values.extend(self.value(name)?.map(|value| (name.to_owned(), value)));
+            }
+        }
+        Ok(values)
+    }
+
     pub(crate) fn path_of(&self, name: &str) -> String {
         if self.path.is_empty() { name.into() } else { format!("{}.{name}", self.path) }
     }
@@ -247,6 +272,28 @@ fn number(value: &DeValue<'_>) -> Option<f64> {
         }
         _ => None,
     }
+}
+
+/// `value` without its places; none for what a scenario never holds.
+fn plain(value: &DeValue<'_>) -> Option<Value> {
+    Some(match value {
+        DeValue::String(text) => Value::String(text.clone().into_owned()),
+        DeValue::Boolean(is) => Value::Boolean(*is),
+        DeValue::Integer(integer) => {
+            Value::Integer(i64::from_str_radix(integer.as_str(), integer.radix()).ok()?)
+        }
+        DeValue::Float(_) => Value::Float(number(value)?),
+        DeValue::Array(array) => {
+            Value::Array(array.iter().map(|element| plain(element.get_ref())).collect::<Option<_>>()?)
+        }
+        DeValue::Table(table) => {
+            let field = |(key, value): (&Spanned<std::borrow::Cow<'_, str>>, &Spanned<DeValue<'_>>)| {
+                Some((key.get_ref().clone().into_owned(), plain(value.get_ref())?))
+            };
+            Value::Table(table.iter().map(field).collect::<Option<_>>()?)
+        }
+        DeValue::Datetime(_) => return None,
+    })
 }
 
 /// A negative whole number, so that a range check can name it.

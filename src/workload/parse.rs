@@ -88,6 +88,14 @@ impl Scenario {
     }
 }
 
+/// The scenario in `section` of a larger text, named `name` there; the default without it.
+pub(crate) fn section_of(root: &Section<'_>, name: &str) -> Result<Scenario, ScenarioError> {
+    let Some(section) = root.section(name)? else { return Ok(Scenario::default()) };
+    let scenario = read(&section)?;
+    scenario.validate().map_err(|error| error.below(name))?;
+    Ok(scenario)
+}
+
 fn read(root: &Section<'_>) -> Result<Scenario, ScenarioError> {
     root.only(&[
         "seed",

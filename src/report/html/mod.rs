@@ -7,6 +7,7 @@
 mod bar;
 mod bill;
 mod chart;
+mod line_chart;
 mod palette;
 mod panel;
 mod plan;
@@ -29,6 +30,7 @@ use crate::request::SseMode;
 use crate::units::Usd;
 
 pub use bill::{BillPage, BillSum};
+pub use line_chart::{LINES_MAX, Line, LineChart, LineName, LinePanel};
 pub use palette::{DARK, LIGHT, Theme};
 pub use plan::{PlanPage, PlanPoint};
 pub use profile::ProfilePage;
