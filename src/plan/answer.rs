@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::drill::Drilled;
-use super::figure::{Figure, Figures};
+use super::figure::{CountedFigures, Figure, Figures};
 use super::growth::Growth;
 use super::sensitivity::Flip;
 use super::setting::Setting;
@@ -110,6 +110,8 @@ pub enum Verdict {
     Excluded,
     /// The same under another quota tells what it would come to.
     Unneeded,
+    /// Counted with others in one pass, which was enough to know that it is not the choice.
+    Counted,
 }
 
 impl Verdict {
@@ -121,6 +123,7 @@ impl Verdict {
             Self::Missed => "missed",
             Self::Excluded => "excluded",
             Self::Unneeded => "unneeded",
+            Self::Counted => "counted",
         }
     }
 }
@@ -138,4 +141,7 @@ pub struct Judged {
     pub reasons: Vec<String>,
     /// What it came to, where it was run.
     pub figures: Option<Figures>,
+    /// What is known of it from one pass over all limits of a cache, where that was enough.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub counted: Option<CountedFigures>,
 }

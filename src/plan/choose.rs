@@ -1,36 +1,72 @@
 //! Which one: the cheapest that keeps every demand, but for pennies rather the one that is revoked sooner.
 
+use super::candidate::Candidate;
 use super::inquiry::Trial;
 use super::revocation::{BlastRadius, Revocation};
+use crate::report::figure;
 use crate::request::SseMode;
 use crate::units::{Span, Usd};
 
 /// Savings below this are not worth a longer life of keys: 1 US dollar a month. An assumption, and 1 % besides.
 const PENNIES: i64 = 100;
 
-/// Of `trials`, in candidate order, the place of the one to choose; none where none keeps every demand.
+/// What a choice looks at.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Known {
+    pub(super) candidate: Candidate,
+    /// Whether it keeps every demand, as far as is known.
+    pub(super) kept: bool,
+    /// What encryption adds to a month's bill.
+    pub(super) adds: Usd,
+    pub(super) revocation: Revocation,
+    /// Objects under a key at most; [`u64::MAX`] where the callers decide.
+    pub(super) objects: u64,
+    /// In nanoseconds; 0 where only a run would tell, so that none is passed over that a run would prefer.
+    pub(super) p99: u64,
+}
+
+impl Known {
+    pub(super) fn of(trial: &Trial, blast: Option<BlastRadius>) -> Self {
+        Self {
+            candidate: trial.candidate,
+            kept: trial.missed.is_empty(),
+            adds: trial.adds,
+            revocation: trial.revocation,
+            objects: blast.map_or(u64::MAX, |blast| blast.objects),
+            p99: trial.run.response_time_ns.p99,
+        }
+    }
+}
+
+/// Of those `known`, in candidate order, the place of the one to choose; none where none keeps every demand.
 ///
 /// SSE-C only where nothing else keeps them: its keys are for the customer to keep and to send. Of the others those under the
 /// smallest quota that any needs: a quota that is there needs no request. Of these the cheapest, and what costs less than
 /// 1 USD or 1 % of it more. Of these first the settings of S3, which no client has to be changed for; then the soonest
 /// revoked; then the fewest objects under a key; then the cheapest; then the shortest p99; then the first.
-pub(super) fn choose(trials: &[(Option<BlastRadius>, &Trial)], own_quota: u64) -> Option<usize> {
-    let feasible: Vec<usize> = (0..trials.len()).filter(|place| trials[*place].1.missed.is_empty()).collect();
+pub(super) fn choose(known: &[Known], own_quota: u64) -> Option<usize> {
+    decisive(known, own_quota).map(|(chosen, _)| chosen)
+}
+
+/// The choice and the cheapest that it was weighed against: the places of the two that decide. Where both keep every demand,
+/// no other would be chosen even if some of the rest kept fewer than is known.
+pub(super) fn decisive(known: &[Known], own_quota: u64) -> Option<(usize, usize)> {
+    let feasible: Vec<usize> = (0..known.len()).filter(|place| known[*place].kept).collect();
     let others: Vec<usize> =
-        feasible.iter().copied().filter(|place| trials[*place].1.candidate.mode != SseMode::SseC).collect();
+        feasible.iter().copied().filter(|place| known[*place].candidate.mode != SseMode::SseC).collect();
     let feasible = if others.is_empty() { feasible } else { others };
-    let raised = |place: usize| trials[place].1.candidate.quota.max(own_quota);
+    let raised = |place: usize| known[place].candidate.quota.max(own_quota);
     let quota = feasible.iter().map(|place| raised(*place)).min()?;
     let within: Vec<usize> = feasible.into_iter().filter(|place| raised(*place) == quota).collect();
-    let least = within.iter().map(|place| trials[*place].1.adds).min()?;
+    let cheapest = within.iter().copied().min_by_key(|place| known[*place].adds)?;
+    let least = known[cheapest].adds;
     let slack = slack(least);
-    let near = within.into_iter().filter(|place| trials[*place].1.adds - least < slack);
-    near.min_by_key(|place| {
-        let (blast, trial) = &trials[*place];
-        let objects = blast.map_or(u64::MAX, |blast| blast.objects);
-        let clients = trial.candidate.mode == SseMode::KmsCached;
-        (clients, revoked(trial.revocation), objects, trial.adds, trial.run.response_time_ns.p99, *place)
-    })
+    let near = within.into_iter().filter(|place| known[*place].adds - least < slack);
+    let chosen = near.min_by_key(|place| {
+        let Known { candidate, adds, revocation, objects, p99, .. } = known[*place];
+        (candidate.mode == SseMode::KmsCached, revoked(revocation), objects, adds, p99, *place)
+    })?;
+    Some((chosen, cheapest))
 }
 
 /// What is not worth a longer life of keys beside a cost of `least`.
@@ -43,33 +79,33 @@ fn revoked(revocation: Revocation) -> Span {
     revocation.bound().unwrap_or(Span::MAX)
 }
 
-/// Why `trial`, which keeps every demand, was not chosen beside `chosen`.
-pub(super) fn why_not(trial: &Trial, chosen: &Trial, own_quota: u64) -> String {
-    if trial.candidate.mode == SseMode::SseC {
+/// Why `other`, which keeps every demand, was not chosen beside `chosen`.
+pub(super) fn why_not(other: &Known, chosen: &Known, own_quota: u64) -> String {
+    if other.candidate.mode == SseMode::SseC {
         return "its keys are yours to keep and to send, and no demand needs that".into();
     }
-    let (theirs, ours) = (trial.candidate.quota, chosen.candidate.quota);
+    let (theirs, ours) = (other.candidate.quota, chosen.candidate.quota);
     if theirs.max(own_quota) > ours.max(own_quota) {
         return format!(
             "it needs a quota of {theirs} KMS calls/s, and there is a choice under {}",
             ours.max(own_quota)
         );
     }
-    let dearer = trial.adds - chosen.adds;
-    if dearer >= slack(chosen.adds.min(trial.adds)) {
+    let dearer = other.adds - chosen.adds;
+    if dearer >= slack(chosen.adds.min(other.adds)) {
         return format!("it costs {dearer} USD a month more");
     }
-    if trial.candidate.mode == SseMode::KmsCached && chosen.candidate.mode != SseMode::KmsCached {
+    if other.candidate.mode == SseMode::KmsCached && chosen.candidate.mode != SseMode::KmsCached {
         return "clients would have to encrypt, and that saves no more than pennies".into();
     }
-    let (later, sooner) = (revoked(trial.revocation), revoked(chosen.revocation));
+    let (later, sooner) = (revoked(other.revocation), revoked(chosen.revocation));
     if later > sooner {
         let saves = if dearer < Usd::ZERO {
             format!("it saves only {} USD a month", Usd::ZERO - dearer)
         } else {
             "it saves nothing".into()
         };
-        return match trial.revocation.bound() {
+        return match other.revocation.bound() {
             Some(span) => format!(
                 "{saves}, and keys serve up to {} after they are disabled",
                 crate::workload::span_text(span)
@@ -80,7 +116,11 @@ pub(super) fn why_not(trial: &Trial, chosen: &Trial, own_quota: u64) -> String {
     if dearer > Usd::ZERO {
         return format!("it costs {dearer} USD a month more and is no better");
     }
-    "more objects stand under a key, or it is no better and comes later in the list".into()
+    if other.objects > chosen.objects {
+        let (theirs, ours) = (figure::count(other.objects), figure::count(chosen.objects));
+        return format!("up to {theirs} objects stand under a key, not {ours}");
+    }
+    "it is no better and comes later in the list".into()
 }
 
 /// Of `trials`, each with the number of demands that it breaks by its nature, the place of the one nearest to feasible:

@@ -4,10 +4,10 @@ use jiff::civil::Date;
 
 use super::answer::{Basis, Choice, Judged, Plan, VERSION, Verdict};
 use super::candidate::Candidate;
-use super::choose::{choose, nearest, why_not};
+use super::choose::{Known, choose, nearest, why_not};
 use super::drill::{Drill, drill};
 use super::error::PlanError;
-use super::figure::{Figure, Figures, How};
+use super::figure::{CountedFigures, Figure, Figures, How};
 use super::growth::growth;
 use super::inquiry::{Judge, Trial, lifetime, stretched};
 use super::load::Load;
@@ -105,12 +105,16 @@ impl<'a> Draft<'a> {
         let source = stretched(&asked, longest, question.requests_max)?;
         let load = Load::of(&source, question.requests_max);
         let judge = Judge { demands: &question.demands, pricing: around.pricing };
-        let fates = search(judge, &source, &load, &candidates)?;
+        let fates = search(judge, &source, &load, &candidates, own_quota)?;
         Ok(Self { question, around, judge, asked, source, load, own_quota, longest, candidates, fates })
     }
 
     fn blast(&self, candidate: &Candidate) -> Option<BlastRadius> {
         BlastRadius::of(candidate, self.source.scenario(), &self.load)
+    }
+
+    fn known(&self, trial: &Trial) -> Known {
+        Known::of(trial, self.blast(&trial.candidate))
     }
 
     /// The trials with their places.
@@ -121,9 +125,8 @@ impl<'a> Draft<'a> {
 
     fn chosen(&self) -> Option<Best> {
         let tried = self.tried();
-        let trials: Vec<(Option<BlastRadius>, &Trial)> =
-            tried.iter().map(|(_, trial)| (self.blast(&trial.candidate), *trial)).collect();
-        let (place, trial) = tried[choose(&trials, self.own_quota)?];
+        let known: Vec<Known> = tried.iter().map(|(_, trial)| self.known(trial)).collect();
+        let (place, trial) = tried[choose(&known, self.own_quota)?];
         Some(Best { place, trial: trial.clone(), broken: Vec::new() })
     }
 
@@ -248,10 +251,9 @@ impl<'a> Draft<'a> {
             }
             let of_mode: Vec<(usize, &Trial)> =
                 self.tried().into_iter().filter(|(_, trial)| trial.candidate.mode == mode).collect();
-            let trials: Vec<(Option<BlastRadius>, &Trial)> =
-                of_mode.iter().map(|(_, trial)| (self.blast(&trial.candidate), *trial)).collect();
+            let known: Vec<Known> = of_mode.iter().map(|(_, trial)| self.known(trial)).collect();
             let counted: Vec<(usize, &Trial)> = of_mode.iter().map(|(_, trial)| (0, *trial)).collect();
-            let best = choose(&trials, self.own_quota).or_else(|| nearest(&counted));
+            let best = choose(&known, self.own_quota).or_else(|| nearest(&counted));
             let hopeless = |place: &usize| {
                 self.candidates[*place].mode == mode && matches!(self.fates[*place], Fate::Hopeless(_))
             };
@@ -271,22 +273,19 @@ impl<'a> Draft<'a> {
                 Fate::Broken(reasons) => (Verdict::Excluded, reasons.clone()),
                 Fate::Hopeless(reason) => (Verdict::Excluded, vec![reason.clone()]),
                 Fate::Unneeded(reason) => (Verdict::Unneeded, vec![reason.clone()]),
+                Fate::Counted(counted) if !counted.missed.is_empty() => {
+                    (Verdict::Missed, counted.missed.clone())
+                }
+                Fate::Counted(counted) => {
+                    let reason = chosen
+                        .map(|best| why_not(&counted.known(), &self.known(&best.trial), self.own_quota));
+                    (Verdict::Counted, reason.into_iter().collect())
+                }
                 Fate::Tried(trial) if !trial.missed.is_empty() => (Verdict::Missed, trial.missed.clone()),
                 Fate::Tried(trial) => match chosen {
                     Some(best) if best.place == place => (Verdict::Chosen, Vec::new()),
                     Some(best) => {
-                        let mut reason = why_not(trial, &best.trial, self.own_quota);
-                        let blast = |trial: &Trial| self.blast(&trial.candidate).map(|blast| blast.objects);
-                        if let (Some(theirs), Some(ours)) = (blast(trial), blast(&best.trial))
-                            && reason.starts_with("more objects")
-                            && theirs > ours
-                        {
-                            reason = format!(
-                                "up to {} objects stand under a key, not {}",
-                                figure::count(theirs),
-                                figure::count(ours)
-                            );
-                        }
+                        let reason = why_not(&self.known(trial), &self.known(&best.trial), self.own_quota);
                         (Verdict::Feasible, vec![reason])
                     }
                     None => (Verdict::Feasible, Vec::new()),
@@ -294,7 +293,11 @@ impl<'a> Draft<'a> {
             };
             let figures = fate.trial().map(|trial| Figures::of(trial, self.blast(candidate)));
             let (title, mode) = (candidate.title(), candidate.mode.to_string());
-            Judged { title, mode, verdict, reasons, figures }
+            let counted = match fate {
+                Fate::Counted(counted) => Some(CountedFigures::of(counted)),
+                _ => None,
+            };
+            Judged { title, mode, verdict, reasons, figures, counted }
         };
         self.fates.iter().enumerate().map(one).collect()
     }

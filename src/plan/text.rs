@@ -177,13 +177,20 @@ impl Judged {
         let of = |show: &dyn Fn(&super::Figures) -> String| {
             self.figures.as_ref().map_or_else(|| NONE.into(), show)
         };
+        // What one pass tells as well as a run.
+        let run = self.figures.as_ref();
+        let run = run.map(|of| (of.adds_usd.value, of.kms_peak_per_s.value, of.revocation_ns.value));
+        let pass =
+            self.counted.map(|of| (of.adds_usd.value, of.kms_peak_per_s.value, of.revocation_ns.value));
+        let known =
+            |show: &dyn Fn((Usd, u64, Option<u64>)) -> String| run.or(pass).map_or_else(|| NONE.into(), show);
         vec![
             self.verdict.as_str().into(),
             self.title.clone(),
             of(&|figures| figure::time(figures.p99_ns.value)),
-            of(&|figures| money(figures.adds_usd.value)),
-            of(&|figures| figure::count(figures.kms_peak_per_s.value)),
-            of(&|figures| revoked(figures.revocation_ns.value)),
+            known(&|(usd, ..)| money(usd)),
+            known(&|(_, peak, _)| figure::count(peak)),
+            known(&|(.., revocation)| revoked(revocation)),
             if self.verdict == Verdict::Chosen { String::new() } else { reason },
         ]
     }
