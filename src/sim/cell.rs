@@ -103,11 +103,31 @@ enum Event {
     Replied(Place),
 }
 
+/// What an object stands under, and until when the last that asked for it finds its key without looking: keys only leave when
+/// they are over age, and one that comes again lives longer.
 #[derive(Clone, Copy, Debug)]
 struct Object {
     handle: u32,
-    /// Where its key was last found among those to open with.
-    hint: u32,
+    /// The context that asked; [`NOBODY`] before.
+    context: u32,
+    last_at: Timestamp,
+}
+
+/// So many requests before one is taken its object is read.
+const AHEAD: usize = 16;
+/// No context.
+const NOBODY: u32 = u32::MAX;
+
+impl Object {
+    const fn under(handle: u32) -> Self {
+        Self { handle, context: NOBODY, last_at: Timestamp::ZERO }
+    }
+
+    /// The key that it stands under, where the population has it under `written`.
+    #[inline]
+    const fn key(self, written: u32) -> u32 {
+        if self.handle == AS_WRITTEN { written } else { self.handle }
+    }
 }
 
 /// The state of a cell.
@@ -170,8 +190,13 @@ impl Cell {
     /// Takes `steps` in due order.
     pub(super) fn take(&mut self, steps: &[Step], shared: &Shared) -> Result<(), Inexact> {
         self.seals.resize(shared.contexts.len(), Seal::default());
-        self.objects.resize(shared.objects, Object { handle: AS_WRITTEN, hint: 0 });
-        for step in steps {
+        self.objects.resize(shared.objects, Object::under(AS_WRITTEN));
+        for (at, step) in steps.iter().enumerate() {
+            // Of millions of objects most lie in main memory: read now what is asked for soon.
+            if let Some(soon) = steps.get(at + AHEAD) {
+                let object = self.objects.get(soon.object as usize);
+                std::hint::black_box(object.map_or(NOBODY, |object| object.context));
+            }
             // As in the run, what happens at the very instant of an arrival happens before it.
             while self.queue.next_at().is_some_and(|at| at <= step.due) {
                 self.turn(shared)?;
@@ -199,7 +224,7 @@ impl Cell {
         match self.queue.pop() {
             Some((_, Event::Changed(object, handle))) => {
                 if let Some(object) = self.objects.get_mut(object as usize) {
-                    object.handle = handle;
+                    *object = Object::under(handle);
                 }
                 Ok(())
             }
@@ -210,30 +235,53 @@ impl Cell {
 
     #[inline]
     fn arrive(&mut self, step: &Step, shared: &Shared) -> Result<(), Inexact> {
-        let mut handle = MISSING;
         match step.kind {
-            Kind::Delete => {
-                self.queue.push_effect(
-                    step.due + step.after,
-                    step.index,
-                    Event::Changed(step.object, MISSING),
-                );
-                return Ok(());
-            }
-            Kind::Get | Kind::Copy => {
+            Kind::Get => {
                 let Some(object) = self.objects.get(step.object as usize) else { return Ok(()) };
-                handle = if object.handle == AS_WRITTEN { step.written } else { object.handle };
-                if handle == MISSING {
+                if object.context == step.context && step.due <= object.last_at {
+                    self.counts.hits += 1;
                     return Ok(());
                 }
+                let handle = object.key(step.written);
+                self.begin(step, handle, shared)
             }
-            Kind::Put | Kind::Upload => {}
+            Kind::Copy => {
+                let Some(object) = self.objects.get(step.object as usize) else { return Ok(()) };
+                let handle = object.key(step.written);
+                self.begin(step, handle, shared)
+            }
+            Kind::Put if self.try_seal(step.context, step.bytes, step.due, shared)? => {
+                self.counts.hits += 1;
+                self.put(step, step.due);
+                Ok(())
+            }
+            Kind::Put | Kind::Upload => self.begin(step, AS_WRITTEN, shared),
+            Kind::Delete => {
+                let gone = Event::Changed(step.object, MISSING);
+                self.queue.push_effect(step.due + step.after, step.index, gone);
+                Ok(())
+            }
+        }
+    }
+
+    /// The object of `step` will stand under the key that its context has now: sealing begins at `now`.
+    #[inline]
+    fn put(&mut self, step: &Step, now: Timestamp) {
+        if step.object != MISSING {
+            let changed = Event::Changed(step.object, self.seals[step.context as usize].handle);
+            self.queue.push_effect(now + step.after, step.index, changed);
+        }
+    }
+
+    #[inline(never)]
+    fn begin(&mut self, step: &Step, handle: u32, shared: &Shared) -> Result<(), Inexact> {
+        if handle == MISSING {
+            return Ok(());
         }
         self.ask(Waiter { step: *step, handle, met: 0 }, false, step.due, shared)
     }
 
     /// Meets what `waiter` still needs, or parks it where it has to wait; `resumed` where it has waited for the first of it.
-    #[inline]
     fn ask(
         &mut self,
         mut waiter: Waiter,
@@ -242,29 +290,24 @@ impl Cell {
         shared: &Shared,
     ) -> Result<(), Inexact> {
         let Step { context, bytes, kind, .. } = waiter.step;
-        let mut sealed_under = AS_WRITTEN;
         loop {
             let target = match (kind, waiter.met) {
                 (Kind::Put | Kind::Upload, 0) | (Kind::Copy, 1) => Target::Seal(context),
-                (Kind::Get | Kind::Copy, 0) => Target::Open(self.open(&waiter)),
+                (Kind::Get | Kind::Copy, 0) => Target::Open(self.find(context, waiter.handle)),
                 _ => break,
             };
             let usable = match target {
                 Target::Seal(context) => self.try_seal(context, bytes, now, shared)?,
-                Target::Open(open) => self.try_open(open, now, shared),
+                Target::Open(open) => self.try_open(open, &waiter, now, shared),
             };
             if !usable {
                 return self.wait(waiter, target, now, shared);
             }
-            if let Target::Seal(context) = target {
-                sealed_under = self.seals[context as usize].handle;
-            }
             *(if resumed { &mut self.counts.resumed } else { &mut self.counts.hits }) += 1;
             (resumed, waiter.met) = (false, waiter.met + 1);
         }
-        if kind == Kind::Put && waiter.step.object != MISSING {
-            let changed = Event::Changed(waiter.step.object, sealed_under);
-            self.queue.push_effect(now + waiter.step.after, waiter.step.index, changed);
+        if kind == Kind::Put {
+            self.put(&waiter.step, now);
         }
         Ok(())
     }
@@ -299,30 +342,21 @@ impl Cell {
     }
 
     /// Whether the key to open with may be used. Opening wears none out.
-    #[inline]
-    fn try_open(&mut self, open: u32, now: Timestamp, shared: &Shared) -> bool {
+    fn try_open(&mut self, open: u32, waiter: &Waiter, now: Timestamp, shared: &Shared) -> bool {
         let open = &mut self.opens[open as usize];
         if open.kept && now > open.last_at {
             open.kept = false;
             self.kept[shared.contexts[open.context as usize] as usize][1] -= 1;
         }
+        let object = &mut self.objects[waiter.step.object as usize];
+        // It may have been written anew while the waiter waited.
+        if open.kept && object.key(waiter.step.written) == open.handle {
+            (object.context, object.last_at) = (open.context, open.last_at);
+        }
         open.kept
     }
 
-    /// Where the key of the waiter's object stands among those to open with.
-    #[inline]
-    fn open(&mut self, waiter: &Waiter) -> u32 {
-        let (object, context, handle) = (waiter.step.object as usize, waiter.step.context, waiter.handle);
-        let hint = self.objects[object].hint;
-        if self.opens.get(hint as usize).is_some_and(|open| open.context == context && open.handle == handle)
-        {
-            return hint;
-        }
-        let found = self.find(context, handle);
-        self.objects[object].hint = found;
-        found
-    }
-
+    /// Where the key `handle` of `context` stands among those to open with.
     #[inline(never)]
     fn find(&mut self, context: u32, handle: u32) -> u32 {
         let Self { opens, places, .. } = self;

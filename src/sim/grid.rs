@@ -20,8 +20,9 @@ use crate::rig::{self, RigError, S3Times};
 use crate::units::Span;
 use crate::workload::{Arrival, Arrivals, FaultKind, FleetStart, Scenario, Source, Stop};
 
-/// Requests that are looked at before each cell takes them: so many stay in the processor's cache while a cell works.
-const BLOCK: usize = 2_048;
+/// Requests that are looked at before each cell takes them: so many that a cell's objects are worth bringing to the
+/// processor, and few enough to stay near it.
+const BLOCK: usize = 8_192;
 
 /// The limits of a cell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
