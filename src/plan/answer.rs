@@ -5,6 +5,7 @@ use serde::Serialize;
 use super::drill::Drilled;
 use super::figure::{CountedFigures, Figure, Figures};
 use super::growth::Growth;
+use super::region::RegionOutcome;
 use super::sensitivity::Flip;
 use super::setting::Setting;
 use super::solve::Solved;
@@ -38,6 +39,10 @@ pub struct Plan {
     pub choice: Option<Choice>,
     /// Every candidate with its verdict, in the order in which they were listed.
     pub candidates: Vec<Judged>,
+    /// What the question comes to in each Region that was asked for, in their order; empty where the scenario's is the only one.
+    /// The rest of the plan is about the one picked.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub regions: Vec<RegionOutcome>,
     /// What growth does to the choice; none where no growth was named.
     pub growth: Option<Growth>,
     /// The way from what there is to the choice.

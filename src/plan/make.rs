@@ -12,6 +12,7 @@ use super::growth::growth;
 use super::inquiry::{Judge, Trial, lifetime, stretched};
 use super::load::Load;
 use super::question::Question;
+use super::region::plan_in;
 use super::revocation::{BlastRadius, Revocation};
 use super::search::{Fate, search, try_the_rest};
 use super::sensitivity::sensitivity;
@@ -26,7 +27,7 @@ use crate::units::Span;
 use crate::workload::{Source, Stop, span_text};
 
 /// What a plan is made of beside workload and question.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct Surroundings<'a> {
     /// The prices.
     pub pricing: &'a Pricing,
@@ -41,7 +42,7 @@ pub struct Surroundings<'a> {
 }
 
 /// The state of a plan under way.
-struct Draft<'a> {
+pub(super) struct Draft<'a> {
     question: &'a Question,
     around: &'a Surroundings<'a>,
     judge: Judge<'a>,
@@ -57,11 +58,18 @@ struct Draft<'a> {
 }
 
 /// A run and its place among the candidates.
-struct Best {
+pub(super) struct Best {
     place: usize,
     trial: Trial,
     /// Demands that it breaks by its nature.
     broken: Vec<String>,
+}
+
+impl Best {
+    /// Every demand that it misses.
+    fn missed(&self) -> Vec<String> {
+        self.broken.iter().chain(&self.trial.missed).cloned().collect()
+    }
 }
 
 /// A plan for `source`: candidates are listed, those that arithmetic rules out are dropped, the others are simulated side by
@@ -72,18 +80,20 @@ struct Best {
 /// # Errors
 /// [`PlanError`] for values that do not hold. Demands that nothing keeps are no error: the plan says what is nearest.
 pub fn plan(source: &Source, question: &Question, around: &Surroundings<'_>) -> Result<Plan, PlanError> {
+    if !question.regions.is_empty() {
+        return plan_in(source, question, around);
+    }
     let draft = Draft::new(source, question, around)?;
-    let chosen = draft.chosen();
-    let feasible = chosen.is_some();
-    let best = match chosen {
-        Some(best) => Some(best),
-        None => draft.nearest()?,
-    };
+    let (best, feasible) = draft.decide()?;
     draft.write(best, feasible)
 }
 
 impl<'a> Draft<'a> {
-    fn new(source: &Source, question: &'a Question, around: &'a Surroundings<'a>) -> Result<Self, PlanError> {
+    pub(super) fn new(
+        source: &Source,
+        question: &'a Question,
+        around: &'a Surroundings<'a>,
+    ) -> Result<Self, PlanError> {
         let asked = source.under(|scenario| {
             if let Some(modes) = &question.modes {
                 scenario.modes.clone_from(modes);
@@ -107,6 +117,27 @@ impl<'a> Draft<'a> {
         let judge = Judge { demands: &question.demands, pricing: around.pricing };
         let fates = search(judge, &source, &load, &candidates, own_quota)?;
         Ok(Self { question, around, judge, asked, source, load, own_quota, longest, candidates, fates })
+    }
+
+    /// The choice, or where none keeps every demand what is nearest; and whether it keeps them.
+    pub(super) fn decide(&self) -> Result<(Option<Best>, bool), PlanError> {
+        match self.chosen() {
+            Some(best) => Ok((Some(best), true)),
+            None => Ok((self.nearest()?, false)),
+        }
+    }
+
+    /// The quota of the account.
+    pub(super) fn own_quota(&self) -> u64 {
+        self.own_quota
+    }
+
+    /// Of what was decided on: its title, its figures, what it misses, its quota.
+    pub(super) fn found(&self, best: &Best) -> (String, Figures, Vec<String>, u64) {
+        let candidate = best.trial.candidate;
+        let figures = Figures::of(&best.trial, self.blast(&candidate));
+        let quota = if uses_kms(candidate.mode) { candidate.quota } else { 0 };
+        (candidate.title(), figures, best.missed(), quota)
     }
 
     fn blast(&self, candidate: &Candidate) -> Option<BlastRadius> {
@@ -151,7 +182,7 @@ impl<'a> Draft<'a> {
         }))
     }
 
-    fn write(&self, best: Option<Best>, feasible: bool) -> Result<Plan, PlanError> {
+    pub(super) fn write(&self, best: Option<Best>, feasible: bool) -> Result<Plan, PlanError> {
         let Question { requests_max, growth: rate, horizon, .. } = *self.question;
         let scenario = self.asked.scenario();
         let mut plan = Plan {
@@ -166,6 +197,7 @@ impl<'a> Draft<'a> {
             basis: self.basis(),
             choice: None,
             candidates: self.judged(best.as_ref().filter(|_| feasible)),
+            regions: Vec::new(),
             growth: None,
             transition: None,
             sensitivity: Vec::new(),
@@ -178,7 +210,7 @@ impl<'a> Draft<'a> {
         let trial = &best.trial;
         let candidate = trial.candidate;
         let figures = Figures::of(trial, self.blast(&candidate));
-        let missed: Vec<String> = best.broken.iter().chain(&trial.missed).cloned().collect();
+        let missed = best.missed();
         plan.answer = answer(feasible, &candidate, &figures, &missed);
         if feasible {
             plan.why = self.why(trial, &plan.candidates);

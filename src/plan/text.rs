@@ -80,6 +80,10 @@ impl Plan {
         list(&mut out, style, "What flips the choice", &self.flips());
         list(&mut out, style, "Drills", &self.drilled());
         list(&mut out, style, "Solved", &self.solutions());
+        if !self.regions.is_empty() {
+            head(&mut out, style, "Regions");
+            out.push_str(&self.region_table().text());
+        }
         head(&mut out, style, "Candidates");
         out.push_str(&self.table().text());
         let unneeded = self.candidates.iter().filter(|judged| judged.verdict == Verdict::Unneeded).count();
@@ -156,6 +160,43 @@ impl Plan {
             }
         });
         said.collect()
+    }
+
+    /// Every Region in a row.
+    pub(super) fn region_table(&self) -> Table {
+        let mut table = Table::new(&[
+            "region",
+            "#quota/s",
+            "what is best there",
+            "#p99",
+            "#USD/month added",
+            "#total",
+            "why not",
+        ]);
+        table.rows = self
+            .regions
+            .iter()
+            .map(|of| {
+                let figures = |show: &dyn Fn(&super::Figures) -> String| {
+                    of.figures.as_ref().map_or_else(|| NONE.into(), show)
+                };
+                let missed = of.missed.first().map(|missed| format!("; {missed}")).unwrap_or_default();
+                let reason = match &of.reason {
+                    Some(reason) => format!("{reason}{missed}"),
+                    None => "picked".into(),
+                };
+                vec![
+                    of.region.clone(),
+                    figure::count(of.quota_per_s.value),
+                    of.choice.clone().unwrap_or_else(|| NONE.into()),
+                    figures(&|figures| figure::time(figures.p99_ns.value)),
+                    figures(&|figures| money(figures.adds_usd.value)),
+                    figures(&|figures| money(figures.total_usd.value)),
+                    reason,
+                ]
+            })
+            .collect();
+        table
     }
 
     /// Every candidate in a row, but for those whose quota alone is another and changes nothing.

@@ -4,4 +4,5 @@ mod count;
 mod desk;
 mod law;
 mod log;
+mod region;
 mod story;
