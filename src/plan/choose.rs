@@ -145,3 +145,88 @@ pub(super) fn nearest(trials: &[(usize, &Trial)]) -> Option<usize> {
         by.then(a_key.3.cmp(&b_key.3)).then(a_key.4.cmp(&b_key.4)).then(a.cmp(b))
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const OWN: u64 = 5_000;
+
+    /// One that keeps every demand at so many cents, under the quota that there is.
+    fn known(mode: SseMode, cents: i64) -> Known {
+        let candidate =
+            Candidate { mode, max_age: None, max_uses: None, scope: None, retry: None, quota: OWN };
+        let (adds, revocation) = (Usd::from_cents(cents), Revocation::AtOnce);
+        Known { candidate, kept: true, adds, revocation, objects: 1, p99: 100 }
+    }
+
+    fn plain(cents: i64) -> Known {
+        known(SseMode::SseKms, cents)
+    }
+
+    fn under(quota: u64, of: Known) -> Known {
+        Known { candidate: Candidate { quota, ..of.candidate }, ..of }
+    }
+
+    fn within(seconds: u64, of: Known) -> Known {
+        Known { revocation: Revocation::Within(Span::from_seconds(seconds)), ..of }
+    }
+
+    #[test]
+    fn a_smaller_quota_goes_before_a_lower_bill_and_less_than_there_is_is_no_smaller() {
+        assert_eq!(choose(&[under(10_000, plain(1)), plain(90_000)], OWN), Some(1));
+        assert_eq!(choose(&[plain(1), under(1_000, plain(90_000))], OWN), Some(0), "both are there");
+        assert_eq!(choose(&[Known { kept: false, ..plain(1) }, plain(2)], OWN), Some(1));
+        assert_eq!(choose(&[Known { kept: false, ..plain(1) }], OWN), None);
+    }
+
+    #[test]
+    fn what_costs_a_dollar_or_a_percent_more_is_dearer_and_less_is_weighed_by_its_life() {
+        let short_of = |cents, more| choose(&[within(60, plain(cents)), plain(cents + more)], OWN);
+        assert_eq!((short_of(1_000, 99), short_of(1_000, 100)), (Some(1), Some(0)), "a dollar");
+        assert_eq!((short_of(100_000, 999), short_of(100_000, 1_000)), (Some(1), Some(0)), "a percent");
+    }
+
+    #[test]
+    fn of_what_costs_the_same_each_rule_decides_in_its_turn() {
+        let cached = within(60, known(SseMode::KmsCached, 100));
+        let bucket = within(300, known(SseMode::SseKmsBucketKey, 150));
+        assert_eq!(choose(&[cached, bucket], OWN), Some(1), "a setting of S3 before a change of clients");
+        assert_eq!(choose(&[within(60, plain(100)), within(59, plain(150))], OWN), Some(1), "sooner revoked");
+        let many = Known { objects: 2, ..plain(100) };
+        assert_eq!(choose(&[many, plain(150)], OWN), Some(1), "fewer objects under a key");
+        assert_eq!(choose(&[plain(101), plain(100)], OWN), Some(1), "the cheaper");
+        assert_eq!(choose(&[plain(100), Known { p99: 99, ..plain(100) }], OWN), Some(1), "the faster");
+        assert_eq!(choose(&[plain(100), plain(100)], OWN), Some(0), "the first");
+        assert_eq!(choose(&[known(SseMode::SseC, 1), plain(90_000)], OWN), Some(1));
+        assert_eq!(choose(&[known(SseMode::SseC, 1)], OWN), Some(0), "where nothing else will do");
+    }
+
+    #[test]
+    fn the_cheapest_that_a_choice_was_weighed_against_decides_with_it() {
+        let known = [plain(100), within(60, plain(90)), plain(5_000)];
+        assert_eq!(decisive(&known, OWN), Some((0, 1)));
+    }
+
+    #[test]
+    fn each_reason_is_the_rule_that_decided() {
+        let chosen = within(60, plain(1_000));
+        let why = |other: Known| why_not(&other, &chosen, OWN);
+        assert!(why(known(SseMode::SseC, 1)).starts_with("its keys are yours"));
+        assert!(why(under(OWN + 1, plain(1))).starts_with("it needs a quota of 5001"));
+        assert!(!why(under(OWN - 1, plain(1_050))).contains("quota"), "less than there is");
+        assert_eq!(why(plain(1_100)), "it costs 1.00 USD a month more");
+        assert!(why(known(SseMode::KmsCached, 990)).starts_with("clients would have to encrypt"));
+        assert_eq!(
+            why(within(61, plain(950))),
+            "it saves only 0.50 USD a month, and keys serve up to 1m1s after they are disabled"
+        );
+        assert!(why(within(61, plain(1_000))).starts_with("it saves nothing, and keys serve"));
+        let never = Known { revocation: Revocation::Never, ..plain(1_000) };
+        assert_eq!(why(never), "it saves nothing, and nothing revokes it");
+        assert_eq!(why(within(60, plain(1_050))), "it costs 0.50 USD a month more and is no better");
+        let many = Known { objects: 2_000, ..within(60, plain(1_000)) };
+        assert_eq!(why(many), "up to 2,000 objects stand under a key, not 1");
+        assert_eq!(why(within(60, plain(1_000))), "it is no better and comes later in the list");
+    }
+}

@@ -2,6 +2,8 @@
 
 mod count;
 mod desk;
+mod drill;
+mod gate;
 mod law;
 mod log;
 mod region;
