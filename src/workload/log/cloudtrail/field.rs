@@ -197,7 +197,9 @@ impl<'a> Fields<'a> {
     /// A count: a whole number, a float or a text of one. Negative and odd values are none.
     pub(super) fn count(&self, field: Field) -> Option<u64> {
         let text = self.text(field).trim();
-        text.parse().ok().or_else(|| whole(text.parse().ok()?))
+        // CloudTrail writes whole bytes as `171408.0`, which need not become a float.
+        let digits = text.strip_suffix(".0").unwrap_or(text);
+        digits.parse().ok().or_else(|| whole(text.parse().ok()?))
     }
 
     fn object(&mut self, place: Place, cursor: &mut Cursor<'a>) -> Result<(), Fault> {

@@ -151,22 +151,30 @@ impl<'a> Cursor<'a> {
     #[inline]
     pub(super) fn pass_string(&mut self) -> Result<bool, Fault> {
         let bytes = self.text.as_bytes();
-        let mut escaped = false;
         let mut at = self.at + 1;
-        loop {
-            // Eight bytes at once, as long as there are eight.
-            let mut marked = false;
-            for word in bytes[at..].as_chunks().0 {
-                let marks = marks(u64::from_le_bytes(*word));
-                marked = marks != 0;
-                at += (marks.trailing_zeros() / 8) as usize;
-                if marked {
-                    break;
+        // Eight bytes at once. Nearly all texts end here; the rest is done elsewhere, so that this calls nothing.
+        for word in bytes[at..].as_chunks().0 {
+            let marks = marks(u64::from_le_bytes(*word));
+            at += (marks.trailing_zeros() / 8) as usize;
+            if marks != 0 {
+                if bytes.get(at) == Some(&b'"') {
+                    self.at = at + 1;
+                    return Ok(false);
                 }
+                break;
             }
-            if !marked {
-                at += bytes[at..].iter().take_while(|byte| !matches!(byte, b'"' | b'\\' | 0..0x20)).count();
-            }
+        }
+        self.pass_string_from(at)
+    }
+
+    /// Over the rest of a text in quotes, from `at` on, byte by byte; whether escapes stand in it.
+    #[cold]
+    #[inline(never)]
+    fn pass_string_from(&mut self, mut at: usize) -> Result<bool, Fault> {
+        let bytes = self.text.as_bytes();
+        let mut escaped = false;
+        loop {
+            at += bytes[at..].iter().take_while(|byte| !matches!(byte, b'"' | b'\\' | 0..0x20)).count();
             match bytes.get(at) {
                 Some(b'"') => {
                     self.at = at + 1;

@@ -25,7 +25,7 @@ use crate::workload::document::shorten;
 /// Longest record that is read; `CloudTrail` itself keeps to 256 KiB.
 pub const RECORD_BYTES_MAX: usize = 4 << 20;
 /// Bytes taken from the input at once.
-const CHUNK: usize = 256 << 10;
+const CHUNK: usize = 128 << 10;
 /// A record is tried when so many bytes lie ahead; nearly all are far shorter.
 const RESERVE: usize = 32 << 10;
 /// Bytes within which `{"Records":[` shows itself, blanks included.
