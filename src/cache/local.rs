@@ -331,6 +331,11 @@ impl<K: Clone> Cache for Local<K> {
         self.ask(fingerprint, bytes, now, |metrics| &mut metrics.resumed)
     }
 
+    fn rejoin(&mut self, count: u64, now: Timestamp) -> Option<Timestamp> {
+        self.metrics.joins += count;
+        Some(self.rules.deadline(now))
+    }
+
     fn is_flying(&self, fingerprint: &Fingerprint, flight: FlightId) -> bool {
         self.flights.is_flying(fingerprint, flight)
     }

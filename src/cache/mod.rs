@@ -194,6 +194,12 @@ pub trait Cache {
     /// As [`Self::try_use`], for a request that waited for a flight: counted as resumed instead of hit.
     fn resume(&mut self, fingerprint: &Fingerprint, bytes: Option<u64>, now: Timestamp) -> Lookup<Self::Key>;
 
+    /// `count` requests that waited for a flight which has landed go on waiting for the one that has taken its place, as
+    /// [`Self::resume`] would tell each of them: counted at once. Gives when they give up; none where each has to ask itself.
+    fn rejoin(&mut self, _count: u64, _now: Timestamp) -> Option<Timestamp> {
+        None
+    }
+
     /// Whether `flight`, which the cache told somebody to join, has yet to land.
     fn is_flying(&self, fingerprint: &Fingerprint, flight: FlightId) -> bool;
 

@@ -5,9 +5,10 @@ use std::process::ExitCode;
 
 use clap::Args;
 use jiff::civil::Date;
+use s3seal::cost::Region;
 use s3seal::plan::{
     Custody, Drill, Gate, GrowthRate, HORIZON_MAX, Plan, Question, Runner, Surroundings, Unknown, plan,
-    retry, scope, usd,
+    retry, scope, twice, usd,
 };
 use s3seal::report::Objectives;
 use s3seal::request::SseMode;
@@ -124,7 +125,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     arguments.refuse()?;
     let output = arguments.writing.open()?;
     let question = arguments.question()?;
-    let mut work = arguments.workload.work(None)?;
+    let mut work = arguments.workload.work_in_first_region(None)?;
     if work.took_default_quota
         && let Source::Scenario(scenario) = &mut work.source
     {
@@ -190,6 +191,21 @@ impl Arguments {
         Ok(())
     }
 
+    /// The Regions to ask in; none where a single one is given, which is then the scenario's.
+    fn regions(&self) -> Result<Vec<Region>, Failure> {
+        if self.workload.region.len() < 2 {
+            return Ok(Vec::new());
+        }
+        let read = |region: &String| {
+            region.parse().map_err(|error| Failure::usage(format_args!("--region: {error}")))
+        };
+        let regions = self.workload.region.iter().map(read).collect::<Result<Vec<Region>, _>>()?;
+        match twice(&regions) {
+            Some(region) => Err(Failure::usage(format_args!("--region: {region} is given twice"))),
+            None => Ok(regions),
+        }
+    }
+
     /// The file's question with the flags over it.
     fn question(&self) -> Result<Question, Failure> {
         let mut question = match &self.question {
@@ -216,6 +232,9 @@ impl Arguments {
         replace(&mut grid.retries, &tries.retries);
         if self.workload.quota.len() > 1 {
             grid.quotas.clone_from(&self.workload.quota);
+        }
+        if !self.workload.region.is_empty() {
+            question.regions = self.regions()?;
         }
         question.requests_max = tries.requests.unwrap_or(question.requests_max);
         question.growth = self.growth.or(question.growth);

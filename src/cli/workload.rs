@@ -28,9 +28,9 @@ pub(super) struct Arguments {
     /// Requests per second, in the long run
     #[arg(long, value_name = "PER_SECOND", allow_negative_numbers = true)]
     rate: Option<f64>,
-    /// The AWS Region: its KMS quota, where --quota gives none, and its prices
-    #[arg(long, value_name = "REGION")]
-    region: Option<String>,
+    /// The AWS Region: its KMS quota, where --quota gives none, and its prices; a plan takes several, as in eu-west-2,us-east-1
+    #[arg(long, value_name = "REGION", value_delimiter = ',')]
+    pub(super) region: Vec<String>,
     /// KMS calls per second; several, as in 5500,10000, are run side by side
     #[arg(long, value_name = "PER_SECOND", value_delimiter = ',', allow_negative_numbers = true, value_parser = quota)]
     pub(super) quota: Vec<u64>,
@@ -162,7 +162,7 @@ impl Arguments {
         self.file.is_none()
             && matches!(self.scenario.as_str(), "" | "default")
             && self.trace.trace.is_none()
-            && self.region.is_none()
+            && self.region.is_empty()
             && self.quota.is_empty()
             && scenario.kms.quota.is_none()
             && scenario.kms.region == Scenario::default().kms.region
@@ -189,6 +189,16 @@ impl Arguments {
 
     /// What is to run, held against every rule that can be checked before; `quota` in place of the scenario's.
     pub(super) fn work(&self, quota: Option<u64>) -> Result<Work, Failure> {
+        if let [_, second, ..] = &self.region[..] {
+            return Err(Failure::usage(format_args!(
+                "--region: {second} is one too many: a run is in one Region; s3seal plan takes several and picks one"
+            )));
+        }
+        self.work_in_first_region(quota)
+    }
+
+    /// As [`Self::work`], in the first of the Regions where several are given.
+    pub(super) fn work_in_first_region(&self, quota: Option<u64>) -> Result<Work, Failure> {
         self.agree()?;
         let mut scenario = self.scenario()?;
         scenario.kms.quota = quota.or(scenario.kms.quota);
@@ -233,7 +243,7 @@ impl Arguments {
         }
         let stop = self.duration.map(Stop::Duration).or(self.operations.map(Stop::Operations));
         scenario.stop = stop.unwrap_or(scenario.stop);
-        if let Some(region) = &self.region {
+        if let Some(region) = self.region.first() {
             scenario.kms.region.clone_from(region);
         }
         scenario.warm_up = self.warm_up.unwrap_or(scenario.warm_up);

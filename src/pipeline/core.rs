@@ -5,7 +5,7 @@ use super::hit::{Lane, lanes};
 use super::job::Job;
 use super::need::{Need, is_service_side};
 use super::prefix::PrefixLimits;
-use super::step::KeyHandle;
+use super::step::{KeyHandle, Parking};
 use crate::cache::{self, BucketKeyAssumptions, BucketKeyError, Cache, Metrics, PrincipalScope};
 use crate::kms::{RetryBudget, RetryPolicy};
 use crate::request::{Operation, SseMode};
@@ -135,6 +135,15 @@ impl<C: Cache> Core<C> {
     /// Drops every key that may not be used any more, in all caches. Gives how many.
     pub fn sweep(&mut self, now: Timestamp) -> usize {
         self.caches.iter_mut().map(|cache| cache.sweep(now)).sum()
+    }
+
+    /// `count` requests that waited for a flight that has landed go on waiting for `parking`, which one of them leads or has
+    /// joined and which is for the same key: each would be told so, one by one. Gives their deadline; none where each has to
+    /// be told.
+    pub fn rejoin(&mut self, parking: Parking, count: u64, now: Timestamp) -> Option<Timestamp> {
+        let cache = &mut self.caches[parking.cache as usize];
+        let cache = if parking.decrypt { &mut cache.decrypt } else { &mut cache.encrypt };
+        cache.rejoin(count, now)
     }
 
     /// What all caches did.

@@ -25,6 +25,25 @@ pub struct Directory {
     pub kms_keys: Vec<KeyArn>,
 }
 
+/// Of each of `principals` the number of the first that counts as the same requester in `scope`: who shares keys with whom.
+pub fn requesters(principals: &[Principal], scope: PrincipalScope) -> Vec<u32> {
+    let mut first: BTreeMap<[&str; 3], u32> = BTreeMap::new();
+    (0..)
+        .zip(principals)
+        .map(|(number, principal)| *first.entry(alike(principal, scope)).or_insert(number))
+        .collect()
+}
+
+/// What principals that share keys in `scope` have in common.
+fn alike(principal: &Principal, scope: PrincipalScope) -> [&str; 3] {
+    let (account, role, session) = (principal.account(), principal.role(), principal.session());
+    match scope {
+        PrincipalScope::Account => [account, "", ""],
+        PrincipalScope::Role => [account, role, ""],
+        PrincipalScope::Session => [account, role, session],
+    }
+}
+
 /// Whose keys are shared with whom, and under which fingerprints.
 #[derive(Debug)]
 pub(super) struct Names {
@@ -102,19 +121,10 @@ impl Names {
         }
         let partition = Partition::new("run").expect("it has a name");
         let scope = if mode == SseMode::SseKmsBucketKey { bucket_key.scope } else { scope };
-        let mut first: BTreeMap<[&str; 3], (u32, Requester)> = BTreeMap::new();
-        let requesters = (0..)
-            .zip(&directory.principals)
-            .map(|(number, principal)| {
-                let (account, role, session) = (principal.account(), principal.role(), principal.session());
-                let alike = match scope {
-                    PrincipalScope::Account => [account, "", ""],
-                    PrincipalScope::Role => [account, role, ""],
-                    PrincipalScope::Session => [account, role, session],
-                };
-                let new = || (number, Requester::new(&partition, scope, principal));
-                *first.entry(alike).or_insert_with(new)
-            })
+        let first = requesters(&directory.principals, scope);
+        let requesters = first.into_iter().zip(&directory.principals);
+        let requesters = requesters
+            .map(|(first, principal)| (first, Requester::new(&partition, scope, principal)))
             .collect();
         Ok(Self {
             directory,

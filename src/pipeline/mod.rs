@@ -50,7 +50,7 @@ mod machine;
 mod hit;
 
 pub use self::core::{Core, Settings};
-pub use directory::Directory;
+pub use directory::{Directory, requesters};
 pub use fetch::{Fetch, failure_of};
 pub use hit::Hit;
 pub use job::Job;

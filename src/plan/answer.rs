@@ -3,8 +3,9 @@
 use serde::Serialize;
 
 use super::drill::Drilled;
-use super::figure::{Figure, Figures};
+use super::figure::{CountedFigures, Figure, Figures};
 use super::growth::Growth;
+use super::region::RegionOutcome;
 use super::sensitivity::Flip;
 use super::setting::Setting;
 use super::solve::Solved;
@@ -38,6 +39,10 @@ pub struct Plan {
     pub choice: Option<Choice>,
     /// Every candidate with its verdict, in the order in which they were listed.
     pub candidates: Vec<Judged>,
+    /// What the question comes to in each Region that was asked for, in their order; empty where the scenario's is the only one.
+    /// The rest of the plan is about the one picked.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub regions: Vec<RegionOutcome>,
     /// What growth does to the choice; none where no growth was named.
     pub growth: Option<Growth>,
     /// The way from what there is to the choice.
@@ -110,6 +115,8 @@ pub enum Verdict {
     Excluded,
     /// The same under another quota tells what it would come to.
     Unneeded,
+    /// Counted with others in one pass, which was enough to know that it is not the choice.
+    Counted,
 }
 
 impl Verdict {
@@ -121,6 +128,7 @@ impl Verdict {
             Self::Missed => "missed",
             Self::Excluded => "excluded",
             Self::Unneeded => "unneeded",
+            Self::Counted => "counted",
         }
     }
 }
@@ -138,4 +146,7 @@ pub struct Judged {
     pub reasons: Vec<String>,
     /// What it came to, where it was run.
     pub figures: Option<Figures>,
+    /// What is known of it from one pass over all limits of a cache, where that was enough.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub counted: Option<CountedFigures>,
 }

@@ -174,4 +174,50 @@ mod tests {
         );
         assert!(of(SseMode::SseKms, 100_000, &demands).broken.is_empty());
     }
+
+    #[test]
+    fn a_bound_that_is_just_kept_breaks_no_demand() {
+        let within = |seconds| Revocation::Within(Span::from_seconds(60)).unkept(Span::from_seconds(seconds));
+        assert_eq!((within(60), within(61)), (None, None));
+        assert!(within(59).unwrap().contains("up to 1m after it is disabled"));
+        assert_eq!(Revocation::AtOnce.unkept(Span::ZERO), None);
+        assert_eq!(Revocation::Never.unkept(Span::MAX).as_deref(), Some("nothing revokes it"));
+    }
+
+    #[test]
+    fn calls_of_others_and_the_calls_of_a_request_enter_the_bound() {
+        let mut scenario = Scenario { stop: Stop::Operations(10_000), ..Scenario::default() };
+        let demands = |keep: &str| Demands { keep: keep.parse().unwrap(), ..Demands::default() };
+        let hopeless = |scenario: &Scenario, demands: &Demands, quota| {
+            let load = Load::of(&Source::from(scenario), u64::MAX);
+            let mode = SseMode::SseKms;
+            let candidate =
+                Candidate { mode, max_age: None, max_uses: None, scope: None, retry: None, quota };
+            bounds(&candidate, scenario, &load, demands, &pricing()).hopeless
+        };
+        // 7,600 of 8,000 calls a second are certain.
+        assert_eq!(hopeless(&scenario, &demands("throttled<1%"), 7_700), None);
+        scenario.kms.background = 1_000.0;
+        let reason = hopeless(&scenario, &demands("throttled<1%"), 7_700).unwrap();
+        assert!(reason.contains("6700 are left of the quota of 7700: at least 11.8 % throttled"), "{reason}");
+        // Half of all calls too many: where each request makes two, a quarter of the requests may fail of it, not half.
+        scenario.kms.background = 0.0;
+        scenario.mix = crate::workload::Mix { copy_object: 1.0, ..crate::workload::Mix::none() };
+        let reason = hopeless(&scenario, &demands("failed<1%"), 8_000).unwrap();
+        assert!(reason.contains("at least 45.0 % failed"), "{reason}");
+        assert_eq!(hopeless(&scenario, &demands("failed<46%"), 8_000), None);
+    }
+
+    #[test]
+    fn a_budget_is_held_against_granted_calls_and_keys_to_the_cent() {
+        let least = |budget: Usd, quota| {
+            let demands =
+                Demands { budget: Some(budget), keep: "p99<5s".parse().unwrap(), ..Demands::default() };
+            of(SseMode::SseKms, quota, &demands).hopeless
+        };
+        // 1,000 calls/s are all that a quota of 1,000 grants in 30 days: 2,592,000,000, of which 20,000 are free; and a key.
+        let bill = Usd::from_cents(777_594 + 100);
+        assert_eq!(least(bill, 1_000), None);
+        assert!(least(bill - Usd::from_cents(1), 1_000).unwrap().contains("at least 7776.94 USD"));
+    }
 }

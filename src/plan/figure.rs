@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use super::candidate::Candidate;
+use super::count::Counted;
 use super::inquiry::Trial;
 use super::revocation::{BlastRadius, Revocation};
 use crate::pipeline::uses_kms;
@@ -96,6 +97,31 @@ pub struct Figures {
     pub bytes_per_key: Figure<Option<u64>>,
     /// Whether the calls are those of every day, not of filling caches.
     pub steady: bool,
+}
+
+/// What one pass over the requests tells of a candidate without a run of its own: the same calls as in a run, no response
+/// times.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct CountedFigures {
+    /// KMS calls per second in the mean.
+    pub kms_calls_per_s: Figure<f64>,
+    /// The most KMS calls in one second.
+    pub kms_peak_per_s: Figure<u64>,
+    /// What encryption adds to a month's bill.
+    pub adds_usd: Figure<Usd>,
+    /// How long after its KMS key is disabled data may still be opened; none for ever.
+    pub revocation_ns: Figure<Option<u64>>,
+}
+
+impl CountedFigures {
+    pub(super) fn of(counted: &Counted) -> Self {
+        Self {
+            kms_calls_per_s: simulated(counted.calls_per_s),
+            kms_peak_per_s: simulated(counted.peak_per_s),
+            adds_usd: simulated(counted.adds),
+            revocation_ns: arithmetic(counted.revocation.bound().map(crate::units::Span::as_nanos)),
+        }
+    }
 }
 
 impl Figures {

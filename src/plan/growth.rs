@@ -126,6 +126,6 @@ mod tests {
 
     #[test]
     fn a_quota_is_asked_for_with_room_and_in_round_numbers() {
-        assert_eq!([0, 7, 80, 1_234, 9_999].map(two_digits), [0, 9, 100, 1_600, 13_000]);
+        assert_eq!([0, 7, 80, 803, 1_234, 9_999].map(two_digits), [0, 9, 100, 1_100, 1_600, 13_000]);
     }
 }

@@ -44,13 +44,15 @@ pub(super) struct Judge<'a> {
 }
 
 impl Judge<'_> {
+    /// What is missed where encryption adds so much to a month's bill.
+    pub(super) fn over_budget(&self, adds: Usd) -> Option<String> {
+        let budget = self.demands.budget.filter(|budget| adds > *budget)?;
+        Some(format!("encryption adds {adds} USD a month, and the budget is {budget}"))
+    }
+
     /// Runs `source` under `candidate`.
     pub(super) fn try_out(&self, source: &Source, candidate: &Candidate) -> Result<Trial, PlanError> {
-        let mut changed = source.under(|scenario| *scenario = candidate.apply(scenario))?;
-        let steady = is_steady(candidate, changed.scenario());
-        if !steady {
-            changed = unwarmed(&changed)?;
-        }
+        let (changed, steady) = applied(source, candidate)?;
         let options = Options { quota: Some(candidate.quota), ..Options::default() };
         let mut run = measure(&changed, candidate.mode, &options)?.summary;
         (run.record, run.attribution) = (None, crate::report::Attribution::default());
@@ -63,14 +65,7 @@ impl Judge<'_> {
             .iter()
             .map(|miss| format!("{miss}, and {} is demanded", miss.objective))
             .collect();
-        if let Some(budget) = self.demands.budget
-            && bill.encryption() > budget
-        {
-            missed.push(format!(
-                "encryption adds {} USD a month, and the budget is {budget}",
-                bill.encryption()
-            ));
-        }
+        missed.extend(self.over_budget(bill.encryption()));
         let scenario = changed.scenario();
         Ok(Trial {
             candidate: *candidate,
@@ -85,6 +80,13 @@ impl Judge<'_> {
             run,
         })
     }
+}
+
+/// `source` as it runs under `candidate`, and whether its calls are then those of every day.
+pub(super) fn applied(source: &Source, candidate: &Candidate) -> Result<(Source, bool), PlanError> {
+    let changed = source.under(|scenario| *scenario = candidate.apply(scenario))?;
+    let steady = is_steady(candidate, changed.scenario());
+    Ok(if steady { (changed, true) } else { (unwarmed(&changed)?, false) })
 }
 
 /// How long keys live under `candidate`; none where none is kept.

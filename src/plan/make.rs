@@ -4,14 +4,15 @@ use jiff::civil::Date;
 
 use super::answer::{Basis, Choice, Judged, Plan, VERSION, Verdict};
 use super::candidate::Candidate;
-use super::choose::{choose, nearest, why_not};
+use super::choose::{Known, choose, nearest, why_not};
 use super::drill::{Drill, drill};
 use super::error::PlanError;
-use super::figure::{Figure, Figures, How};
+use super::figure::{CountedFigures, Figure, Figures, How};
 use super::growth::growth;
 use super::inquiry::{Judge, Trial, lifetime, stretched};
 use super::load::Load;
 use super::question::Question;
+use super::region::plan_in;
 use super::revocation::{BlastRadius, Revocation};
 use super::search::{Fate, search, try_the_rest};
 use super::sensitivity::sensitivity;
@@ -26,7 +27,7 @@ use crate::units::Span;
 use crate::workload::{Source, Stop, span_text};
 
 /// What a plan is made of beside workload and question.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct Surroundings<'a> {
     /// The prices.
     pub pricing: &'a Pricing,
@@ -41,7 +42,7 @@ pub struct Surroundings<'a> {
 }
 
 /// The state of a plan under way.
-struct Draft<'a> {
+pub(super) struct Draft<'a> {
     question: &'a Question,
     around: &'a Surroundings<'a>,
     judge: Judge<'a>,
@@ -57,11 +58,18 @@ struct Draft<'a> {
 }
 
 /// A run and its place among the candidates.
-struct Best {
+pub(super) struct Best {
     place: usize,
     trial: Trial,
     /// Demands that it breaks by its nature.
     broken: Vec<String>,
+}
+
+impl Best {
+    /// Every demand that it misses.
+    fn missed(&self) -> Vec<String> {
+        self.broken.iter().chain(&self.trial.missed).cloned().collect()
+    }
 }
 
 /// A plan for `source`: candidates are listed, those that arithmetic rules out are dropped, the others are simulated side by
@@ -72,18 +80,20 @@ struct Best {
 /// # Errors
 /// [`PlanError`] for values that do not hold. Demands that nothing keeps are no error: the plan says what is nearest.
 pub fn plan(source: &Source, question: &Question, around: &Surroundings<'_>) -> Result<Plan, PlanError> {
+    if !question.regions.is_empty() {
+        return plan_in(source, question, around);
+    }
     let draft = Draft::new(source, question, around)?;
-    let chosen = draft.chosen();
-    let feasible = chosen.is_some();
-    let best = match chosen {
-        Some(best) => Some(best),
-        None => draft.nearest()?,
-    };
+    let (best, feasible) = draft.decide()?;
     draft.write(best, feasible)
 }
 
 impl<'a> Draft<'a> {
-    fn new(source: &Source, question: &'a Question, around: &'a Surroundings<'a>) -> Result<Self, PlanError> {
+    pub(super) fn new(
+        source: &Source,
+        question: &'a Question,
+        around: &'a Surroundings<'a>,
+    ) -> Result<Self, PlanError> {
         let asked = source.under(|scenario| {
             if let Some(modes) = &question.modes {
                 scenario.modes.clone_from(modes);
@@ -105,12 +115,37 @@ impl<'a> Draft<'a> {
         let source = stretched(&asked, longest, question.requests_max)?;
         let load = Load::of(&source, question.requests_max);
         let judge = Judge { demands: &question.demands, pricing: around.pricing };
-        let fates = search(judge, &source, &load, &candidates)?;
+        let fates = search(judge, &source, &load, &candidates, own_quota)?;
         Ok(Self { question, around, judge, asked, source, load, own_quota, longest, candidates, fates })
+    }
+
+    /// The choice, or where none keeps every demand what is nearest; and whether it keeps them.
+    pub(super) fn decide(&self) -> Result<(Option<Best>, bool), PlanError> {
+        match self.chosen() {
+            Some(best) => Ok((Some(best), true)),
+            None => Ok((self.nearest()?, false)),
+        }
+    }
+
+    /// The quota of the account.
+    pub(super) fn own_quota(&self) -> u64 {
+        self.own_quota
+    }
+
+    /// Of what was decided on: its title, its figures, what it misses, its quota.
+    pub(super) fn found(&self, best: &Best) -> (String, Figures, Vec<String>, u64) {
+        let candidate = best.trial.candidate;
+        let figures = Figures::of(&best.trial, self.blast(&candidate));
+        let quota = if uses_kms(candidate.mode) { candidate.quota } else { 0 };
+        (candidate.title(), figures, best.missed(), quota)
     }
 
     fn blast(&self, candidate: &Candidate) -> Option<BlastRadius> {
         BlastRadius::of(candidate, self.source.scenario(), &self.load)
+    }
+
+    fn known(&self, trial: &Trial) -> Known {
+        Known::of(trial, self.blast(&trial.candidate))
     }
 
     /// The trials with their places.
@@ -121,9 +156,8 @@ impl<'a> Draft<'a> {
 
     fn chosen(&self) -> Option<Best> {
         let tried = self.tried();
-        let trials: Vec<(Option<BlastRadius>, &Trial)> =
-            tried.iter().map(|(_, trial)| (self.blast(&trial.candidate), *trial)).collect();
-        let (place, trial) = tried[choose(&trials, self.own_quota)?];
+        let known: Vec<Known> = tried.iter().map(|(_, trial)| self.known(trial)).collect();
+        let (place, trial) = tried[choose(&known, self.own_quota)?];
         Some(Best { place, trial: trial.clone(), broken: Vec::new() })
     }
 
@@ -148,7 +182,7 @@ impl<'a> Draft<'a> {
         }))
     }
 
-    fn write(&self, best: Option<Best>, feasible: bool) -> Result<Plan, PlanError> {
+    pub(super) fn write(&self, best: Option<Best>, feasible: bool) -> Result<Plan, PlanError> {
         let Question { requests_max, growth: rate, horizon, .. } = *self.question;
         let scenario = self.asked.scenario();
         let mut plan = Plan {
@@ -163,6 +197,7 @@ impl<'a> Draft<'a> {
             basis: self.basis(),
             choice: None,
             candidates: self.judged(best.as_ref().filter(|_| feasible)),
+            regions: Vec::new(),
             growth: None,
             transition: None,
             sensitivity: Vec::new(),
@@ -175,7 +210,7 @@ impl<'a> Draft<'a> {
         let trial = &best.trial;
         let candidate = trial.candidate;
         let figures = Figures::of(trial, self.blast(&candidate));
-        let missed: Vec<String> = best.broken.iter().chain(&trial.missed).cloned().collect();
+        let missed = best.missed();
         plan.answer = answer(feasible, &candidate, &figures, &missed);
         if feasible {
             plan.why = self.why(trial, &plan.candidates);
@@ -248,10 +283,9 @@ impl<'a> Draft<'a> {
             }
             let of_mode: Vec<(usize, &Trial)> =
                 self.tried().into_iter().filter(|(_, trial)| trial.candidate.mode == mode).collect();
-            let trials: Vec<(Option<BlastRadius>, &Trial)> =
-                of_mode.iter().map(|(_, trial)| (self.blast(&trial.candidate), *trial)).collect();
+            let known: Vec<Known> = of_mode.iter().map(|(_, trial)| self.known(trial)).collect();
             let counted: Vec<(usize, &Trial)> = of_mode.iter().map(|(_, trial)| (0, *trial)).collect();
-            let best = choose(&trials, self.own_quota).or_else(|| nearest(&counted));
+            let best = choose(&known, self.own_quota).or_else(|| nearest(&counted));
             let hopeless = |place: &usize| {
                 self.candidates[*place].mode == mode && matches!(self.fates[*place], Fate::Hopeless(_))
             };
@@ -271,22 +305,19 @@ impl<'a> Draft<'a> {
                 Fate::Broken(reasons) => (Verdict::Excluded, reasons.clone()),
                 Fate::Hopeless(reason) => (Verdict::Excluded, vec![reason.clone()]),
                 Fate::Unneeded(reason) => (Verdict::Unneeded, vec![reason.clone()]),
+                Fate::Counted(counted) if !counted.missed.is_empty() => {
+                    (Verdict::Missed, counted.missed.clone())
+                }
+                Fate::Counted(counted) => {
+                    let reason = chosen
+                        .map(|best| why_not(&counted.known(), &self.known(&best.trial), self.own_quota));
+                    (Verdict::Counted, reason.into_iter().collect())
+                }
                 Fate::Tried(trial) if !trial.missed.is_empty() => (Verdict::Missed, trial.missed.clone()),
                 Fate::Tried(trial) => match chosen {
                     Some(best) if best.place == place => (Verdict::Chosen, Vec::new()),
                     Some(best) => {
-                        let mut reason = why_not(trial, &best.trial, self.own_quota);
-                        let blast = |trial: &Trial| self.blast(&trial.candidate).map(|blast| blast.objects);
-                        if let (Some(theirs), Some(ours)) = (blast(trial), blast(&best.trial))
-                            && reason.starts_with("more objects")
-                            && theirs > ours
-                        {
-                            reason = format!(
-                                "up to {} objects stand under a key, not {}",
-                                figure::count(theirs),
-                                figure::count(ours)
-                            );
-                        }
+                        let reason = why_not(&self.known(trial), &self.known(&best.trial), self.own_quota);
                         (Verdict::Feasible, vec![reason])
                     }
                     None => (Verdict::Feasible, Vec::new()),
@@ -294,7 +325,11 @@ impl<'a> Draft<'a> {
             };
             let figures = fate.trial().map(|trial| Figures::of(trial, self.blast(candidate)));
             let (title, mode) = (candidate.title(), candidate.mode.to_string());
-            Judged { title, mode, verdict, reasons, figures }
+            let counted = match fate {
+                Fate::Counted(counted) => Some(CountedFigures::of(counted)),
+                _ => None,
+            };
+            Judged { title, mode, verdict, reasons, figures, counted }
         };
         self.fates.iter().enumerate().map(one).collect()
     }

@@ -38,6 +38,9 @@ impl Plan {
             tables.push(("Figures".to_owned(), table(&choice.facts())));
         }
         tables.push(("Rests on".into(), table(&self.basis_facts())));
+        if !self.regions.is_empty() {
+            tables.push(("Regions".into(), self.region_table()));
+        }
         if let Some(growth) = &self.growth {
             tables.push(("Growth".into(), table(&growth.facts())));
         }

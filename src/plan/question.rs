@@ -4,6 +4,7 @@ use serde::Deserialize;
 
 use super::candidate::{Grid, retry, scope};
 use super::objective::{Custody, Demands, GrowthRate, Runner, usd};
+use crate::cost::Region;
 use crate::request::SseMode;
 use crate::units::Span;
 use crate::workload::span;
@@ -24,6 +25,8 @@ pub struct Question {
     pub modes: Option<Vec<SseMode>>,
     /// What to try.
     pub grid: Grid,
+    /// Regions to ask it all in, at their own quotas and prices; none: the scenario's.
+    pub regions: Vec<Region>,
     /// How the load grows.
     pub growth: Option<GrowthRate>,
     /// For how many months.
@@ -42,6 +45,7 @@ impl Default for Question {
             demands: Demands::default(),
             modes: None,
             grid: Grid::default(),
+            regions: Vec::new(),
             growth: None,
             horizon: HORIZON_DEFAULT,
             requests_max: REQUESTS_MAX_DEFAULT,
@@ -111,6 +115,7 @@ struct Candidates {
     scope: Vec<String>,
     quota: Vec<u64>,
     retry: Vec<String>,
+    region: Vec<String>,
     requests: Option<u64>,
     sensitivity: Option<bool>,
 }
@@ -153,6 +158,11 @@ impl Question {
             quotas: candidates.quota,
             retries: all("candidates.retry", &candidates.retry, retry)?,
         };
+        question.regions = all("candidates.region", &candidates.region, str::parse::<Region>)?;
+        if let Some(region) = twice(&question.regions) {
+            let reason = format!("{region} is given twice");
+            return Err(QuestionError::Value { field: "candidates.region", reason });
+        }
         if question.grid.max_uses.contains(&0) || question.grid.quotas.contains(&0) {
             let reason = "0: expected at least 1".into();
             return Err(QuestionError::Value { field: "candidates.max_uses and candidates.quota", reason });
@@ -166,6 +176,11 @@ impl Question {
         question.sensitivity = candidates.sensitivity.unwrap_or(question.sensitivity);
         Ok(question)
     }
+}
+
+/// The first of `regions` that was there before.
+pub fn twice(regions: &[Region]) -> Option<Region> {
+    (0..regions.len()).find(|place| regions[..*place].contains(&regions[*place])).map(|place| regions[place])
 }
 
 fn time(text: &str) -> Result<Span, &'static str> {
@@ -224,9 +239,13 @@ mod tests {
         assert!(error.contains("line 2, column 1") && error.contains("colour"), "{error}");
         let error = Question::parse("[constraints]\nrun_by = \"nobody\"").unwrap_err().to_string();
         assert_eq!(error, "constraints.run_by: `nobody` is no runner: expected any, s3, store, client");
-        for text in
-            ["[candidates]\nmax_age = [\"0s\"]", "[growth]\nhorizon = 999", "[candidates]\nquota = [0]"]
-        {
+        for text in [
+            "[candidates]\nmax_age = [\"0s\"]",
+            "[growth]\nhorizon = 999",
+            "[candidates]\nquota = [0]",
+            "[candidates]\nregion = [\"nowhere-1\"]",
+            "[candidates]\nregion = [\"eu-west-2\", \"eu-west-2\"]",
+        ] {
             assert!(Question::parse(text).is_err(), "{text}");
         }
     }

@@ -4,7 +4,7 @@ use rayon::prelude::*;
 use serde::Serialize;
 
 use super::candidate::Candidate;
-use super::choose::choose;
+use super::choose::{Known, choose};
 use super::error::PlanError;
 use super::inquiry::{Judge, Trial, stretched};
 use super::load::Load;
@@ -85,13 +85,11 @@ pub(super) fn sensitivity(
     let one = |(what, change): &Change| -> Result<Flip, PlanError> {
         let source = stretched(&change(asked)?, longest, requests_max)?;
         let load = Load::of(&source, requests_max);
-        let fates = search(judge, &source, &load, contenders)?;
-        let trials: Vec<&Trial> = fates.iter().filter_map(Fate::trial).collect();
-        let trials: Vec<(Option<BlastRadius>, &Trial)> = trials
-            .into_iter()
-            .map(|trial| (BlastRadius::of(&trial.candidate, source.scenario(), &load), trial))
-            .collect();
-        let choice = choose(&trials, own_quota).map(|place| trials[place].1.candidate);
+        let fates = search(judge, &source, &load, contenders, own_quota)?;
+        let known =
+            |trial: &Trial| Known::of(trial, BlastRadius::of(&trial.candidate, source.scenario(), &load));
+        let known: Vec<Known> = fates.iter().filter_map(Fate::trial).map(known).collect();
+        let choice = choose(&known, own_quota).map(|place| known[place].candidate);
         Ok(Flip {
             change: what.clone(),
             choice: choice.map(|candidate| candidate.title()),

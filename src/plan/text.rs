@@ -80,6 +80,10 @@ impl Plan {
         list(&mut out, style, "What flips the choice", &self.flips());
         list(&mut out, style, "Drills", &self.drilled());
         list(&mut out, style, "Solved", &self.solutions());
+        if !self.regions.is_empty() {
+            head(&mut out, style, "Regions");
+            out.push_str(&self.region_table().text());
+        }
         head(&mut out, style, "Candidates");
         out.push_str(&self.table().text());
         let unneeded = self.candidates.iter().filter(|judged| judged.verdict == Verdict::Unneeded).count();
@@ -158,6 +162,43 @@ impl Plan {
         said.collect()
     }
 
+    /// Every Region in a row.
+    pub(super) fn region_table(&self) -> Table {
+        let mut table = Table::new(&[
+            "region",
+            "#quota/s",
+            "what is best there",
+            "#p99",
+            "#USD/month added",
+            "#total",
+            "why not",
+        ]);
+        table.rows = self
+            .regions
+            .iter()
+            .map(|of| {
+                let figures = |show: &dyn Fn(&super::Figures) -> String| {
+                    of.figures.as_ref().map_or_else(|| NONE.into(), show)
+                };
+                let missed = of.missed.first().map(|missed| format!("; {missed}")).unwrap_or_default();
+                let reason = match &of.reason {
+                    Some(reason) => format!("{reason}{missed}"),
+                    None => "picked".into(),
+                };
+                vec![
+                    of.region.clone(),
+                    figure::count(of.quota_per_s.value),
+                    of.choice.clone().unwrap_or_else(|| NONE.into()),
+                    figures(&|figures| figure::time(figures.p99_ns.value)),
+                    figures(&|figures| money(figures.adds_usd.value)),
+                    figures(&|figures| money(figures.total_usd.value)),
+                    reason,
+                ]
+            })
+            .collect();
+        table
+    }
+
     /// Every candidate in a row, but for those whose quota alone is another and changes nothing.
     pub(super) fn table(&self) -> Table {
         let mut table =
@@ -177,13 +218,20 @@ impl Judged {
         let of = |show: &dyn Fn(&super::Figures) -> String| {
             self.figures.as_ref().map_or_else(|| NONE.into(), show)
         };
+        // What one pass tells as well as a run.
+        let run = self.figures.as_ref();
+        let run = run.map(|of| (of.adds_usd.value, of.kms_peak_per_s.value, of.revocation_ns.value));
+        let pass =
+            self.counted.map(|of| (of.adds_usd.value, of.kms_peak_per_s.value, of.revocation_ns.value));
+        let known =
+            |show: &dyn Fn((Usd, u64, Option<u64>)) -> String| run.or(pass).map_or_else(|| NONE.into(), show);
         vec![
             self.verdict.as_str().into(),
             self.title.clone(),
             of(&|figures| figure::time(figures.p99_ns.value)),
-            of(&|figures| money(figures.adds_usd.value)),
-            of(&|figures| figure::count(figures.kms_peak_per_s.value)),
-            of(&|figures| revoked(figures.revocation_ns.value)),
+            known(&|(usd, ..)| money(usd)),
+            known(&|(_, peak, _)| figure::count(peak)),
+            known(&|(.., revocation)| revoked(revocation)),
             if self.verdict == Verdict::Chosen { String::new() } else { reason },
         ]
     }

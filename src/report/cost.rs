@@ -259,8 +259,7 @@ impl Counted {
             *sum = to(*sum);
         }
         // A measured part that cuts a second, or begins with a full token bucket, holds more than its share of the quota.
-        let granted = run.quota_per_s.map_or(u64::MAX, |quota| quota.saturating_mul(month.seconds()));
-        let kms_requests = to(self.kms_requests).min(granted);
+        let kms_requests = to(self.kms_requests).min(granted(run.quota_per_s, month));
         Self { requests: sums, kms_requests, dsse_bytes: to(self.dsse_bytes) }
     }
 
@@ -288,6 +287,21 @@ impl Counted {
         add(Item::KmsRequest, self.kms_requests);
         add(Item::Dsse, self.dsse_bytes);
         usage
+    }
+}
+
+/// The most that a quota grants in a month.
+fn granted(quota_per_s: Option<u64>, month: Month) -> u64 {
+    quota_per_s.map_or(u64::MAX, |quota| quota.saturating_mul(month.seconds()))
+}
+
+impl Pricing {
+    /// A month's KMS requests and keys, and nothing else, as in [`Summary::usage`]: of a run in `mode` whose measured part of
+    /// `measured_ns` sent so many that are `billed`, under a quota.
+    pub fn kms_usage(&self, mode: SseMode, billed: u64, measured_ns: u64, quota_per_s: u64) -> Usage {
+        let kms_requests = by_the_month(billed, measured_ns.max(1), self.month);
+        let kms_requests = kms_requests.min(granted(Some(quota_per_s), self.month));
+        Counted { requests: Vec::new(), kms_requests, dsse_bytes: 0 }.with_keys(mode, self)
     }
 }
 

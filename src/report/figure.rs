@@ -11,7 +11,7 @@ pub(super) fn ratio(part: u64, whole: u64) -> Option<f64> {
 }
 
 /// `count ÷ span`, per second; 0 for a span of zero.
-pub(super) fn per_second(count: u64, span_ns: u64) -> f64 {
+pub(crate) fn per_second(count: u64, span_ns: u64) -> f64 {
     ratio(count, span_ns).map_or(0.0, |per_nano| per_nano * 1e9)
 }
 

@@ -35,10 +35,14 @@
 //! same, bit for bit (`tests/sim/fast.rs`); they only come in another order: a request's row may come before rows of calls
 //! and requests that ended earlier.
 //!
+//! **A grid.** [`grid`] counts many pairs of age and uses in one pass over the requests, each exactly as a run of its own
+//! would, where nothing is throttled and no key has to make room.
+//!
 //! **What is deliberately absent.** No clock, no thread, no key bytes, no map with an order of its own.
 //!
 //! [`Options::run_ahead`]: crate::sim::Options::run_ahead
 //! [`Sink`]: crate::sim::Sink
+//! [`grid`]: crate::sim::grid()
 //! [`run`]: crate::sim::run
 //! [`run_source`]: crate::sim::run_source
 
@@ -48,10 +52,13 @@ mod option;
 mod run;
 mod fast;
 mod measure;
+mod cell;
+mod grid;
 mod entry;
 
 pub use crate::report::Sink;
 pub use audit::Audit;
 pub use entry::{run, run_arrivals, run_audited, run_source};
+pub use grid::{Counts, Inexact, Limits, grid};
 pub use measure::{Measured, measure, name, reuse, window};
 pub use option::{IN_FLIGHT_MAX_DEFAULT, Options, Run};

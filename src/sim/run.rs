@@ -143,9 +143,10 @@ pub(super) struct Simulation<'s, C: Cache, S> {
     running: Slab<Running>,
     fetches: Slab<Fetch>,
     /// In order of arrival.
-    parked: BTreeMap<Parking, Vec<Place>>,
-    /// In order of time, since every wait is equally long.
-    deadlines: VecDeque<(Timestamp, Place, Parking)>,
+    parked: BTreeMap<Parking, VecDeque<Place>>,
+    /// When the next so many of those parked there give up. In order of time, since every wait is equally long; so who has
+    /// been parked for longest gives up first.
+    deadlines: VecDeque<(Timestamp, Parking, usize)>,
     /// When requests end that have run ahead; some may have ended already.
     pub(super) ahead: Vec<Timestamp>,
     /// With fewer than so many in `running` and `ahead` there is room; with more, `ahead` is looked through.
@@ -334,10 +335,18 @@ where
     }
 
     fn expire(&mut self) {
-        let Some((now, place, parking)) = self.deadlines.pop_front() else { return };
-        let Some(parked) = self.parked.get_mut(&parking) else { return };
-        let Some(at) = parked.iter().position(|parked| *parked == place) else { return };
-        parked.remove(at);
+        let Some((now, parking, count)) = self.deadlines.front_mut() else { return };
+        let (now, parking) = (*now, *parking);
+        *count -= 1;
+        let Some(parked) = self.parked.get_mut(&parking) else {
+            // They have been woken.
+            self.deadlines.pop_front();
+            return;
+        };
+        if *count == 0 {
+            self.deadlines.pop_front();
+        }
+        let Some(place) = parked.pop_front() else { return };
         if parked.is_empty() {
             self.parked.remove(&parking);
         }
@@ -357,8 +366,13 @@ where
         if reads(job.operation) { self.objects.standing(job.object) } else { Standing::Under(KeyHandle(0)) }
     }
 
-    /// Feeds a request until it waits for something or is over.
-    fn drive(&mut self, mut running: Running, mut input: Input<KeyHandle>, mut now: Timestamp) {
+    /// Feeds a request until it waits for something or is over. Gives the flight that it waits for.
+    fn drive(
+        &mut self,
+        mut running: Running,
+        mut input: Input<KeyHandle>,
+        mut now: Timestamp,
+    ) -> Option<Parking> {
         let mut ahead = false;
         loop {
             let mut actions = std::mem::take(&mut self.actions);
@@ -388,7 +402,7 @@ where
                             Some(_) => self.queue.push_effect(done, index, event),
                             None => self.queue.push(done, event),
                         }
-                        return;
+                        return None;
                     }
                     if let Some(effect) = effect {
                         if ahead {
@@ -402,14 +416,14 @@ where
                 }
                 Action::Park(parking, deadline) => {
                     let place = self.running.insert(running);
-                    self.parked.entry(parking).or_default().push(place);
-                    debug_assert!(self.deadlines.back().is_none_or(|(last, ..)| *last <= deadline));
-                    self.deadlines.push_back((deadline, place, parking));
-                    return;
+                    self.parked.entry(parking).or_default().push_back(place);
+                    self.expect_until(deadline, parking, 1);
+                    return Some(parking);
                 }
                 Action::WaitUntil(at) => {
                     let place = self.running.insert(running);
-                    return self.queue.push(at, Event::Go(place));
+                    self.queue.push(at, Event::Go(place));
+                    return None;
                 }
                 Action::Done(outcome) => {
                     if ahead {
@@ -417,7 +431,8 @@ where
                     }
                     self.idle += u32::from(self.options.concurrency.is_some());
                     self.ended = self.ended.max(outcome.finished);
-                    return self.sink.outcome(&outcome);
+                    self.sink.outcome(&outcome);
+                    return None;
                 }
                 Action::Spawn(_) => unreachable!("spawned above"),
             }
@@ -488,11 +503,33 @@ where
     }
 
     fn wake(&mut self, parking: Parking, woken: &Woken<KeyHandle>, tally: Tally, now: Timestamp) {
-        for place in self.parked.remove(&parking).unwrap_or_default() {
-            if let Some(running) = self.running.take(place) {
-                self.drive(running, Input::Landed(woken.clone(), tally), now);
+        let mut waiting = self.parked.remove(&parking).unwrap_or_default();
+        while let Some(place) = waiting.pop_front() {
+            let Some(running) = self.running.take(place) else { continue };
+            let next = self.drive(running, Input::Landed(woken.clone(), tally), now);
+            if let Some(next) = next
+                && self.is_for_the_same(parking, next, &waiting)
+                && let Some(deadline) = self.core.rejoin(next, waiting.len() as u64, now)
+            {
+                // The key is spent and the next one on its way: all that are left would be told to wait for it, one by one,
+                // and again when it lands.
+                self.expect_until(deadline, next, waiting.len());
+                self.parked.entry(next).or_default().append(&mut waiting);
             }
         }
+    }
+
+    /// Whether `next`, where a request that waited for `parking` waits now, brings the key that those still `waiting` want.
+    fn is_for_the_same(&mut self, parking: Parking, next: Parking, waiting: &VecDeque<Place>) -> bool {
+        let alike = (next.cache, next.decrypt) == (parking.cache, parking.decrypt);
+        let first = waiting.front().filter(|_| alike).and_then(|place| self.running.at(*place));
+        first.is_some_and(|running| running.request.is_flying(&mut self.core, next))
+    }
+
+    /// Another `count` of those parked at `parking` give up at `deadline`.
+    fn expect_until(&mut self, deadline: Timestamp, parking: Parking, count: usize) {
+        debug_assert!(self.deadlines.back().is_none_or(|(last, ..)| *last <= deadline));
+        self.deadlines.push_back((deadline, parking, count));
     }
 
     fn call(&mut self, place: Place, call: &Call, now: Timestamp) {

@@ -85,9 +85,15 @@ fn check_solutions(question: &'static str, unknowns: &[Unknown]) {
                 #[expect(clippy::cast_precision_loss, reason = "a few hundred a second")]
                 _ => source.at_rate(value as f64).unwrap(),
             };
-            plan_for(&source, &question).feasible
+            plan_for(&source, &question)
         };
-        assert_eq!((at(answer), at(beyond)), (true, false), "{solved:?}");
+        let (kept, missed) = (at(answer), at(beyond));
+        assert_eq!((kept.feasible, missed.feasible), (true, false), "{solved:?}");
+        assert_eq!(
+            missed.choice.map(|choice| choice.missed),
+            Some(solved.missed.clone()),
+            "what is missed there"
+        );
     }
 }
 

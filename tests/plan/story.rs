@@ -1,6 +1,6 @@
 //! Stories with a known right answer, each flipped by one changed value.
 
-use super::desk::{Story, asked, choice};
+use super::desk::{Story, asked, choice, plan_for};
 use s3seal::plan::{Plan, Verdict};
 
 #[track_caller]
@@ -171,6 +171,16 @@ fn growth_passes_the_quota_in_a_month_that_the_rate_decides() {
     // 250 · 1.08¹⁸ = 999; a second has 1,000 of them; with room, in two digits.
     assert_eq!(growth.request_quota.unwrap().value, 1_300);
     assert_eq!(growth.request_by.unwrap().value, "2027-08", "nine months after November 2026");
+    // One call a second too many is enough; and there may be too many now.
+    let at_quota = |quota: u64| {
+        let (source, mut question) = story.told(None);
+        question.grid.quotas = vec![quota];
+        question.demands.keep = "throttled<20%".parse().unwrap();
+        plan_for(&source, &question).growth.unwrap()
+    };
+    assert_eq!(at_quota(539).quota_passed_in.value, Some(10));
+    let now = at_quota(240);
+    assert_eq!((now.quota_passed_in.value, now.request_by.unwrap().value), (Some(0), "2026-11".into()));
     let slow = story.plan(Some(("8%/month", "3%/month"))).growth.unwrap();
     assert_eq!((slow.quota_passed_in.value, slow.request_quota), (None, None));
 }

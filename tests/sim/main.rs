@@ -2,6 +2,7 @@
 
 mod billing;
 mod fast;
+mod grid;
 mod laws;
 mod ledger;
 mod live;

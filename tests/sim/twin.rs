@@ -164,3 +164,17 @@ fn objects_in_a_directory_change_no_row() {
         assert_twins(&everything(1), mode, &Options::default(), Some(directory));
     }
 }
+
+#[test]
+fn waiters_of_a_spent_key_go_on_together_and_give_up_together_as_they_do_one_by_one() {
+    let spent = "\n[mix]\nPutObject = 1\nCopyObject = 0.2\nGetObject = 0.2\n[cache]\nmax_uses = 2\nmax_age = \"1m\"\n";
+    let scenario = |more: &str| scenario(9, &format!("puts = \"overwrite\"{spent}{more}"));
+    let mode = SseMode::KmsCached;
+    assert_twins(&scenario(""), mode, &Options::default(), None);
+    // From 1 s on KMS takes 300 times as long, so that a flight outlives the 10 s that its waiters wait.
+    let slow = scenario("[[fault]]\nkind = \"kms-brown-out\"\nat = \"700ms\"\nfactor = 1000\n");
+    assert_twins(&slow, mode, &Options::default(), None);
+    let (ledger, run) = simulate(&slow, mode, &Options::default());
+    let gave_up = ledger.outcomes.iter().filter(|row| row.ending == s3seal::request::Ending::Failed).count();
+    assert!(gave_up > 100 && run.cache.joins > 10 * run.cache.misses, "{gave_up} gave up, {:?}", run.cache);
+}
