@@ -4,8 +4,9 @@ use std::borrow::Cow;
 
 use super::distribution::Distribution;
 use super::series::Series;
-use super::summary::Ended;
-use super::tally::{Calls, Tally};
+use super::cost::{body_passes, class};
+use super::summary::{Ended, S3Requests};
+use super::tally::{Calls, Count, Tally};
 use crate::request::{Ending, KeySource, KmsAnswer, KmsCall, Operation, Outcome};
 use crate::units::{Span, Timestamp};
 
@@ -165,9 +166,14 @@ pub struct Recorder {
     /// Few names: a search by comparison beats a map.
     pub(super) calls: Vec<(Cow<'static, str>, Answers)>,
     pub(super) call_time: Distribution,
-    pub(super) by_bucket: Tally,
-    pub(super) by_principal: Tally,
-    pub(super) by_kms_key: Tally,
+    pub(super) by_bucket: Tally<Calls>,
+    pub(super) by_principal: Tally<Calls>,
+    pub(super) by_kms_key: Tally<Calls>,
+    /// S3 requests that ended in the measured part, as far as S3 bills them.
+    pub(super) s3_by_bucket: Tally<S3Requests>,
+    pub(super) s3_by_principal: Tally<S3Requests>,
+    /// Whether both hold every request: not those of a part that an older program recorded.
+    pub(super) s3_known: bool,
     /// By the operation's place in `Operation::ALL`; the last is refresh ahead.
     pub(super) by_operation: [Calls; Operation::ALL.len() + 1],
     pub(super) measured: Series,
@@ -190,6 +196,9 @@ impl Recorder {
             by_bucket: Tally::default(),
             by_principal: Tally::default(),
             by_kms_key: Tally::default(),
+            s3_by_bucket: Tally::default(),
+            s3_by_principal: Tally::default(),
+            s3_known: true,
             by_operation: Default::default(),
             measured: Series::default(),
             unmeasured: Series::default(),
@@ -229,8 +238,18 @@ impl Recorder {
                     add(&mut ended.bytes, row.bytes);
                     add(&mut self.completions, 1);
                     add(&mut self.completed_bytes, row.bytes);
+                    let body = row.bytes.saturating_mul(body_passes(row.operation));
+                    for member in [self.s3_by_bucket.at(row.bucket), self.s3_by_principal.at(row.principal)] {
+                        add(&mut member.succeeded[class(row.operation)], 1);
+                        add(&mut member.body_bytes, body);
+                    }
                 }
-                Ending::Denied | Ending::KeyUnavailable => add(&mut ended.refused, 1),
+                Ending::Denied | Ending::KeyUnavailable => {
+                    add(&mut ended.refused, 1);
+                    for member in [self.s3_by_bucket.at(row.bucket), self.s3_by_principal.at(row.principal)] {
+                        add(&mut member.refused[class(row.operation)], 1);
+                    }
+                }
                 _ => {}
             }
         }
@@ -320,6 +339,9 @@ impl Recorder {
         self.by_bucket.merge(&other.by_bucket);
         self.by_principal.merge(&other.by_principal);
         self.by_kms_key.merge(&other.by_kms_key);
+        self.s3_by_bucket.merge(&other.s3_by_bucket);
+        self.s3_by_principal.merge(&other.s3_by_principal);
+        self.s3_known &= other.s3_known;
         self.by_operation.iter_mut().zip(other.by_operation).for_each(|(ours, theirs)| ours.add(theirs));
         self.measured.merge(&other.measured);
         self.unmeasured.merge(&other.unmeasured);

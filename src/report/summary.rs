@@ -170,6 +170,25 @@ pub struct Ended {
     pub bytes: u64,
 }
 
+/// S3 requests that ended within the measured part, as far as S3 bills them, by the class of its bills: those at the price
+/// of a PUT, those at that of a GET, deletes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct S3Requests {
+    /// Did what they were asked.
+    pub succeeded: [u64; 3],
+    /// Answered with 4xx: not allowed, or the KMS key could not be used.
+    pub refused: [u64; 3],
+    /// Plaintext bytes of the successes that were encrypted or decrypted: those of a copy twice.
+    pub body_bytes: u64,
+}
+
+impl S3Requests {
+    /// All of them, whatever the class.
+    pub fn count(&self) -> u64 {
+        self.succeeded.iter().chain(&self.refused).fold(0, |sum, n| sum.saturating_add(*n))
+    }
+}
+
 impl Ended {
     /// What the requests due in the measured part say of those that ended in it: nearly the same, where nothing waits.
     pub(super) fn of_due(endings: &[u64; Ending::ALL.len()], bytes: u64) -> Self {
@@ -326,7 +345,8 @@ pub struct OperationSummary {
     pub bytes: u64,
 }
 
-/// KMS calls and throttles by who caused them; each list sums to [`Kms::calls`], [`Kms::throttled`], [`Kms::billed`].
+/// KMS calls, throttles and S3 requests by who caused them; each list sums to [`Kms::calls`], [`Kms::throttled`],
+/// [`Kms::billed`], and all but that by KMS key to what [`OperationSummary::ended`] counts.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Attribution {
     /// By bucket.
@@ -339,7 +359,7 @@ pub struct Attribution {
     pub kms_key: Vec<Share>,
 }
 
-/// The part of one member in the KMS calls.
+/// The part of one member in the KMS calls and S3 requests.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Share {
     /// Its name; none for all the members that the list does not name, summed up in its last place.
@@ -351,6 +371,9 @@ pub struct Share {
     /// Those of them that cost money.
     #[serde(default)]
     pub billed: u64,
+    /// Its S3 requests. None among KMS keys, and in reports of older programs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub s3: Option<S3Requests>,
 }
 
 /// One second of a run.

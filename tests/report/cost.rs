@@ -164,6 +164,26 @@ fn recorded(calls: &[(u32, u32, u8, bool)]) -> Recorder {
     recorder
 }
 
+/// Requests over buckets, principals and operations, a few of them refused or failed, each with its own size.
+fn requested(requests: &[(u32, u32, u8, u8, u64)]) -> Recorder {
+    let mut recorder = Recorder::new(WINDOW);
+    for (place, &(bucket, principal, operation, ending, bytes)) in requests.iter().enumerate() {
+        let operation = Operation::ALL[usize::from(operation) % Operation::ALL.len()];
+        let ending = Ending::ALL[usize::from(ending) % Ending::ALL.len()];
+        let at = WINDOW.from + ms(u64::try_from(place).unwrap() % 4_000);
+        recorder.record(&Outcome { operation, bucket, principal, ending, bytes, ..get(at) });
+        recorder.record_call(&KmsCall { bucket, principal, cause: Some(operation), ..decrypt(at) });
+    }
+    recorder
+}
+
+/// Item by item, what the lines of `cost` come to: amount, exact amount, quantity in base units.
+fn of_lines(cost: &Cost, item: &str) -> (Usd, Usd, u128) {
+    let lines = || cost.lines.iter().filter(|line| line.item == item);
+    let quantity = lines().map(|line| line.quantity_base.parse::<u128>().unwrap()).sum();
+    (lines().map(|line| line.amount.unwrap()).sum(), lines().map(|line| line.exact.unwrap()).sum(), quantity)
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
@@ -184,6 +204,76 @@ proptest! {
             prop_assert_eq!(sum, charge);
             prop_assert!(list.iter().all(|share| share.usd.unwrap() >= Usd::ZERO));
         }
+    }
+
+    /// Item by item: the parts of each list are the lines of the bill, and with the keys they are the bill.
+    #[test]
+    fn the_parts_of_every_attribution_are_the_lines_of_the_bill_to_the_exact_decimal(
+        requests in prop::collection::vec((0..15_u32, 0..12_u32, 0..10_u8, 0..6_u8, 0..1_u64 << 34), 1..200),
+        mode in prop::sample::select(&SseMode::ALL[..]),
+        free_tier: bool,
+        contract: bool,
+    ) {
+        let mut pricing = Pricing { terms: Terms { free_tier }, ..pricing() };
+        if contract {
+            // Prices with more decimals than twelve hold, and two tiers of one item.
+            pricing.book = pricing.book.overlay(
+                "item,variant,region,over,price,per,unit,source\n\
+                 get-request,STANDARD,commercial,0,0.00037,1000,request,contract\n\
+                 get-request,STANDARD,commercial,1000,0.000311,1000,request,contract\n\
+                 dsse,,commercial,,0.0017,1,GB,contract\n",
+                "contract.csv",
+            ).unwrap();
+        }
+        let report = priced(&[(mode, &requested(&requests))], &pricing);
+        let ours = cost(&report, 0);
+        let keys = of_lines(ours, "kms-key");
+        let CostAttribution { bucket, principal, operation, kms_key } = &ours.attribution;
+        for list in [bucket, principal, operation] {
+            let parts = |item: &str| -> Vec<&CostPart> {
+                list.iter().flat_map(|share| &share.parts).filter(|part| part.item == item).collect()
+            };
+            for item in ["kms-request", "put-request", "get-request", "delete-request", "dsse"] {
+                let parts = parts(item);
+                let sums = (
+                    parts.iter().map(|part| part.amount.unwrap()).sum::<Usd>(),
+                    parts.iter().map(|part| part.exact.unwrap()).sum::<Usd>(),
+                    parts.iter().map(|part| u128::from(part.quantity)).sum::<u128>(),
+                );
+                prop_assert_eq!(sums, of_lines(ours, item), "{}", item);
+            }
+            let total: Usd = list.iter().map(|share| share.total.unwrap()).sum();
+            let exact: Usd = list.iter().map(|share| share.total_exact.unwrap()).sum();
+            if ours.lines.iter().any(|line| line.item != "kms-key") {
+                prop_assert_eq!(total + keys.0, ours.total);
+                prop_assert_eq!(exact + keys.1, ours.total_exact);
+            }
+        }
+        prop_assert!(kms_key.iter().all(|share| share.total.is_none()));
+    }
+
+    /// Parts of a workload merged are the whole, with what everybody pays.
+    #[test]
+    fn attributions_of_merged_shards_are_those_of_the_whole(
+        requests in prop::collection::vec((0..15_u32, 0..12_u32, 0..10_u8, 0..6_u8, 0..1_u64 << 20), 2..60),
+    ) {
+        let whole = requested(&requests);
+        let (even, odd): (Vec<_>, Vec<_>) = (0..).zip(&requests).partition(|(place, _)| place % 2 == 0);
+        let half = |rows: &[(u64, &(u32, u32, u8, u8, u64))]| {
+            let mut recorder = Recorder::new(WINDOW);
+            for &(place, &(bucket, principal, operation, ending, bytes)) in rows {
+                let operation = Operation::ALL[usize::from(operation) % Operation::ALL.len()];
+                let ending = Ending::ALL[usize::from(ending) % Ending::ALL.len()];
+                let at = WINDOW.from + ms(place % 4_000);
+                recorder.record(&Outcome { operation, bucket, principal, ending, bytes, ..get(at) });
+                recorder.record_call(&KmsCall { bucket, principal, cause: Some(operation), ..decrypt(at) });
+            }
+            Summary::new(&recorder, &self::run(SseMode::DsseKms, Kind::Simulated, Some(5_500)), named)
+        };
+        let (even, odd) = (half(&even), half(&odd));
+        let merged = Summary::merge(&[("even", &even), ("odd", &odd)]).unwrap();
+        let whole = Summary::new(&whole, &self::run(SseMode::DsseKms, Kind::Simulated, Some(11_000)), named);
+        prop_assert_eq!(merged.attribution, whole.attribution);
     }
 
     /// The same rows again in a window twice as long: the same rate, so the same month.
