@@ -1,6 +1,7 @@
 //! Objects as files of a directory, through `object_store`; each call runs on the thread that makes it.
 
 use std::error::Error;
+use std::ops::Range;
 use std::sync::Arc;
 
 use futures_executor::{block_on, block_on_stream};
@@ -61,6 +62,12 @@ impl Directory {
         read.map(Vec::from).map_err(|error| failure("read", path.as_ref(), &error))
     }
 
+    /// These stretches of the file, one after the other.
+    pub(super) fn read_stretches(&self, path: &Path, stretches: &[Range<u64>]) -> Result<Vec<u8>, FileError> {
+        let read = block_on(self.files.get_ranges(path, stretches));
+        read.map(|pieces| pieces.concat()).map_err(|error| failure("read", path.as_ref(), &error))
+    }
+
     pub(super) fn look_up(&self, path: &Path) -> Result<(), FileError> {
         let found = block_on(self.files.head(path));
         found.map(|_| ()).map_err(|error| failure("look up", path.as_ref(), &error))
@@ -103,6 +110,8 @@ mod tests {
         let path = Path::from("bucket-0000/p0000/o1.v0");
         directory.write(&path, vec![7; 100]).unwrap();
         assert_eq!(directory.read(&path).unwrap(), vec![7; 100]);
+        directory.write(&path, (0..100).collect()).unwrap();
+        assert_eq!(directory.read_stretches(&path, &[2..4, 98..100]).unwrap(), [2, 3, 98, 99]);
         directory.look_up(&path).unwrap();
         directory.list(&Path::from("bucket-0000/p0000")).unwrap();
         directory.remove(&path);

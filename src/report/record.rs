@@ -241,11 +241,7 @@ impl Tallied {
         let largest = ranked(calls, s3).into_iter().take(NAMED);
         let names = largest.map(|(member, ..)| (member, name(member))).collect();
         let coded = |(member, calls): (u32, Calls)| (member, calls.sent, calls.throttled, calls.billed);
-        Self {
-            calls: calls.iter().map(coded).collect(),
-            s3: s3.map(|s3| s3.iter().collect()),
-            names,
-        }
+        Self { calls: calls.iter().map(coded).collect(), s3: s3.map(|s3| s3.iter().collect()), names }
     }
 
     fn s3(&self) -> Tally<S3Requests> {

@@ -2,9 +2,9 @@
 
 use std::borrow::Cow;
 
+use super::cost::{body_passes, class};
 use super::distribution::Distribution;
 use super::series::Series;
-use super::cost::{body_passes, class};
 use super::summary::{Ended, S3Requests};
 use super::tally::{Calls, Count, Tally};
 use crate::request::{Ending, KeySource, KmsAnswer, KmsCall, Operation, Outcome};

@@ -119,7 +119,9 @@ impl Whole {
         let money = |whole: Option<Usd>, places| {
             whole.map(|whole| {
                 let units = divided(units(whole, places), counts);
-                let usd = |n| i128::try_from(n).ok().and_then(|n| Decimal::try_from_i128_with_scale(n, places).ok());
+                let usd = |n| {
+                    i128::try_from(n).ok().and_then(|n| Decimal::try_from_i128_with_scale(n, places).ok())
+                };
                 units.into_iter().map(|n| Usd::new(usd(n).expect("a part of what fits"))).collect::<Vec<_>>()
             })
         };

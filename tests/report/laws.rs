@@ -301,10 +301,28 @@ fn members_beyond_the_tenth_are_summed_up_without_a_name() {
         }
     }
     let buckets = summary(&recorder).attribution.bucket;
-    assert_eq!(buckets[0], Share { name: Some("bucket-12".into()), calls: 13, throttled: 0, billed: 13, s3: Some(S3Requests::default()) });
+    assert_eq!(
+        buckets[0],
+        Share {
+            name: Some("bucket-12".into()),
+            calls: 13,
+            throttled: 0,
+            billed: 13,
+            s3: Some(S3Requests::default())
+        }
+    );
     assert_eq!(
         (buckets.len(), &buckets[10]),
-        (11, &Share { name: None, calls: 1 + 2 + 3, throttled: 0, billed: 1 + 2 + 3, s3: Some(S3Requests::default()) })
+        (
+            11,
+            &Share {
+                name: None,
+                calls: 1 + 2 + 3,
+                throttled: 0,
+                billed: 1 + 2 + 3,
+                s3: Some(S3Requests::default())
+            }
+        )
     );
 }
 

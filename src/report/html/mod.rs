@@ -447,9 +447,8 @@ fn member_section(runs: &[Summary]) -> Markup {
                     .map_or_else(|| "all others".into(), |name| figure::name(name, NAME));
                 let said = format!("{} calls, {} throttled", count(member.calls), count(member.throttled));
                 let cost = costs.get(place);
-                let usd = |usd: Option<Usd>| {
-                    usd.map(|usd| format!("{} USD", grouped_decimal(usd.decimal(), 2)))
-                };
+                let usd =
+                    |usd: Option<Usd>| usd.map(|usd| format!("{} USD", grouped_decimal(usd.decimal(), 2)));
                 let kms = cost.and_then(|cost| usd(cost.usd)).map(|usd| format!("{usd} for KMS requests"));
                 let all = cost.and_then(|cost| usd(cost.total)).map(|usd| format!("{usd} in all"));
                 let costs: Vec<_> = [kms, all].into_iter().flatten().collect();
