@@ -178,7 +178,7 @@ fn bytes(bytes: u64) -> String {
         0x4000_0000..0x100_0000_0000 => (30, "GiB"),
         _ => (40, "TiB"),
     };
-    let tenths = u128::from(bytes) * 10 >> power;
+    let tenths = (u128::from(bytes) * 10) >> power;
     format!("{}.{} {unit}", grouped(tenths / 10), tenths % 10)
 }
 

@@ -62,10 +62,10 @@ impl Directory {
         read.map(Vec::from).map_err(|error| failure("read", path.as_ref(), &error))
     }
 
-    /// These stretches of the file, one after the other.
-    pub(super) fn read_stretches(&self, path: &Path, stretches: &[Range<u64>]) -> Result<Vec<u8>, FileError> {
-        let read = block_on(self.files.get_ranges(path, stretches));
-        read.map(|pieces| pieces.concat()).map_err(|error| failure("read", path.as_ref(), &error))
+    /// These bytes of the file.
+    pub(super) fn read_stretch(&self, path: &Path, stretch: Range<u64>) -> Result<Vec<u8>, FileError> {
+        let read = block_on(self.files.get_range(path, stretch));
+        read.map(Vec::from).map_err(|error| failure("read", path.as_ref(), &error))
     }
 
     pub(super) fn look_up(&self, path: &Path) -> Result<(), FileError> {
@@ -111,7 +111,7 @@ mod tests {
         directory.write(&path, vec![7; 100]).unwrap();
         assert_eq!(directory.read(&path).unwrap(), vec![7; 100]);
         directory.write(&path, (0..100).collect()).unwrap();
-        assert_eq!(directory.read_stretches(&path, &[2..4, 98..100]).unwrap(), [2, 3, 98, 99]);
+        assert_eq!(directory.read_stretch(&path, 2..4).unwrap(), [2, 3]);
         directory.look_up(&path).unwrap();
         directory.list(&Path::from("bucket-0000/p0000")).unwrap();
         directory.remove(&path);

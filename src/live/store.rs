@@ -105,7 +105,7 @@ impl Sealed {
         if *of <= WHOLE_BYTES {
             return self.bytes(Some(directory));
         }
-        let front = directory.read_stretches(path, &[0..HEADER_BYTES_READ])?;
+        let front = directory.read_stretch(path, 0..HEADER_BYTES_READ)?;
         if Header::length(&front)? > front.len() {
             return self.bytes(Some(directory));
         }
@@ -114,7 +114,7 @@ impl Sealed {
         };
         let mut read = front;
         read.truncate(usize::try_from(header.end).expect("within what was read"));
-        read.append(&mut directory.read_stretches(path, &[frames])?);
+        read.append(&mut directory.read_stretch(path, frames)?);
         Ok(Cow::Owned(read))
     }
 

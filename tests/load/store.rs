@@ -267,7 +267,7 @@ fn what_a_store_will_take_is_said_first_and_refused_where_there_is_no_room_for_i
     assert_refused(
         &output,
         1,
-        " free, and its population takes up to 100,000.3 TiB; use fewer or smaller objects",
+        " free, and its population takes up to 100,000.0 TiB; use fewer or smaller objects",
     );
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(!folder.path().join("store").exists(), "nothing was written");

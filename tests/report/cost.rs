@@ -164,10 +164,15 @@ fn recorded(calls: &[(u32, u32, u8, bool)]) -> Recorder {
     recorder
 }
 
-/// Requests over buckets, principals and operations, a few of them refused or failed, each with its own size.
-fn requested(requests: &[(u32, u32, u8, u8, u64)]) -> Recorder {
+/// Bucket, principal, operation, ending, bytes.
+type Requested = (u32, u32, u8, u8, u64);
+
+/// Requests over buckets, principals and operations, a few of them refused or failed, each with its own size: every
+/// `of`-th of them from the `index`-th on.
+fn requested(requests: &[Requested], index: usize, of: usize) -> Recorder {
     let mut recorder = Recorder::new(WINDOW);
-    for (place, &(bucket, principal, operation, ending, bytes)) in requests.iter().enumerate() {
+    let part = requests.iter().enumerate().skip(index).step_by(of);
+    for (place, &(bucket, principal, operation, ending, bytes)) in part {
         let operation = Operation::ALL[usize::from(operation) % Operation::ALL.len()];
         let ending = Ending::ALL[usize::from(ending) % Ending::ALL.len()];
         let at = WINDOW.from + ms(u64::try_from(place).unwrap() % 4_000);
@@ -225,7 +230,7 @@ proptest! {
                 "contract.csv",
             ).unwrap();
         }
-        let report = priced(&[(mode, &requested(&requests))], &pricing);
+        let report = priced(&[(mode, &requested(&requests, 0, 1))], &pricing);
         let ours = cost(&report, 0);
         let keys = of_lines(ours, "kms-key");
         let CostAttribution { bucket, principal, operation, kms_key } = &ours.attribution;
@@ -257,22 +262,12 @@ proptest! {
     fn attributions_of_merged_shards_are_those_of_the_whole(
         requests in prop::collection::vec((0..15_u32, 0..12_u32, 0..10_u8, 0..6_u8, 0..1_u64 << 20), 2..60),
     ) {
-        let whole = requested(&requests);
-        let (even, odd): (Vec<_>, Vec<_>) = (0..).zip(&requests).partition(|(place, _)| place % 2 == 0);
-        let half = |rows: &[(u64, &(u32, u32, u8, u8, u64))]| {
-            let mut recorder = Recorder::new(WINDOW);
-            for &(place, &(bucket, principal, operation, ending, bytes)) in rows {
-                let operation = Operation::ALL[usize::from(operation) % Operation::ALL.len()];
-                let ending = Ending::ALL[usize::from(ending) % Ending::ALL.len()];
-                let at = WINDOW.from + ms(place % 4_000);
-                recorder.record(&Outcome { operation, bucket, principal, ending, bytes, ..get(at) });
-                recorder.record_call(&KmsCall { bucket, principal, cause: Some(operation), ..decrypt(at) });
-            }
-            Summary::new(&recorder, &self::run(SseMode::DsseKms, Kind::Simulated, Some(5_500)), named)
+        let run = |index, of, quota| {
+            let run = self::run(SseMode::DsseKms, Kind::Simulated, Some(quota));
+            Summary::new(&requested(&requests, index, of), &run, named)
         };
-        let (even, odd) = (half(&even), half(&odd));
+        let (even, odd, whole) = (run(0, 2, 5_500), run(1, 2, 5_500), run(0, 1, 11_000));
         let merged = Summary::merge(&[("even", &even), ("odd", &odd)]).unwrap();
-        let whole = Summary::new(&whole, &self::run(SseMode::DsseKms, Kind::Simulated, Some(11_000)), named);
         prop_assert_eq!(merged.attribution, whole.attribution);
     }
 
