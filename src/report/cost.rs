@@ -151,11 +151,16 @@ pub(super) const fn class(operation: Operation) -> usize {
 
 impl Ended {
     /// The same by the class of S3's bills.
-    pub(super) fn by_class(self, operation: Operation) -> S3Requests {
+    ///
+    /// S3 bills what it answers with 200 or 4xx, and nothing that it answers with 5xx. Where a report of an older program does
+    /// not say how many those were: one for each success or refusal, of which those never reached S3 that a client met at KMS.
+    pub(super) fn by_class(self, operation: Operation, mode: SseMode) -> S3Requests {
         let mut requests = S3Requests::default();
-        requests.succeeded[class(operation)] = self.succeeded;
-        requests.refused[class(operation)] = self.refused;
-        requests.body_bytes = self.bytes.saturating_mul(body_passes(operation));
+        let refused = if mode == SseMode::KmsCached { 0 } else { self.refused };
+        requests.requests[class(operation)] =
+            self.s3_requests.unwrap_or_else(|| self.succeeded.saturating_add(refused));
+        requests.crypto_bytes =
+            self.crypto_bytes.unwrap_or_else(|| self.bytes.saturating_mul(body_passes(operation)));
         requests
     }
 }
@@ -230,7 +235,7 @@ impl Counted {
             let operation = Operation::ALL.into_iter().find(|operation| operation.as_str() == row.operation);
             let operation =
                 operation.ok_or_else(|| PricingError::Operation(figure::name(&row.operation, NAME_CELLS)))?;
-            let ended = row.ended().by_class(operation);
+            let ended = row.ended().by_class(operation, run.mode);
             let item = request_item(operation);
             counted.requests.push((item, ended.billed(item, run.mode)));
             counted.dsse_bytes = counted.dsse_bytes.saturating_add(ended.billed(Item::Dsse, run.mode));

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::cost::{body_passes, class};
+use super::cost::class;
 use super::distribution::Distribution;
 use super::series::Series;
 use super::summary::{Ended, S3Requests};
@@ -73,7 +73,7 @@ impl Phase {
 pub(super) type Phases = [Distribution; Phase::ALL.len()];
 
 /// What one operation left.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(super) struct OperationRecord {
     pub(super) succeeded: Phases,
     /// Started and did not succeed.
@@ -89,6 +89,23 @@ pub(super) struct OperationRecord {
     pub(super) bytes: u64,
     /// Those that ended in the measured part, whenever they were due.
     pub(super) ended: Ended,
+}
+
+impl Default for OperationRecord {
+    fn default() -> Self {
+        Self {
+            succeeded: Phases::default(),
+            failed: Phases::default(),
+            endings: Default::default(),
+            sources: Default::default(),
+            kms_calls: 0,
+            throttles: 0,
+            retries: 0,
+            given_up: 0,
+            bytes: 0,
+            ended: Ended::NOTHING,
+        }
+    }
 }
 
 impl OperationRecord {
@@ -109,9 +126,7 @@ impl OperationRecord {
         add(&mut self.retries, other.retries);
         add(&mut self.given_up, other.given_up);
         add(&mut self.bytes, other.bytes);
-        add(&mut self.ended.succeeded, other.ended.succeeded);
-        add(&mut self.ended.refused, other.ended.refused);
-        add(&mut self.ended.bytes, other.ended.bytes);
+        self.ended.add(other.ended);
     }
 }
 
@@ -238,19 +253,17 @@ impl Recorder {
                     add(&mut ended.bytes, row.bytes);
                     add(&mut self.completions, 1);
                     add(&mut self.completed_bytes, row.bytes);
-                    let body = row.bytes.saturating_mul(body_passes(row.operation));
-                    for member in [self.s3_by_bucket.at(row.bucket), self.s3_by_principal.at(row.principal)] {
-                        add(&mut member.succeeded[class(row.operation)], 1);
-                        add(&mut member.body_bytes, body);
-                    }
                 }
-                Ending::Denied | Ending::KeyUnavailable => {
-                    add(&mut ended.refused, 1);
-                    for member in [self.s3_by_bucket.at(row.bucket), self.s3_by_principal.at(row.principal)] {
-                        add(&mut member.refused[class(row.operation)], 1);
-                    }
-                }
+                Ending::Denied | Ending::KeyUnavailable => add(&mut ended.refused, 1),
                 _ => {}
+            }
+            // What S3 bills: also the parts of an upload that failed later on.
+            let (requests, bytes) = (row.s3_requests.into(), row.crypto_bytes);
+            ended.s3_requests = ended.s3_requests.map(|sum| sum.saturating_add(requests));
+            ended.crypto_bytes = ended.crypto_bytes.map(|sum| sum.saturating_add(bytes));
+            for member in [self.s3_by_bucket.at(row.bucket), self.s3_by_principal.at(row.principal)] {
+                add(&mut member.requests[class(row.operation)], requests);
+                add(&mut member.crypto_bytes, bytes);
             }
         }
         if !measured {

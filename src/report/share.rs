@@ -66,14 +66,10 @@ pub struct CostPart {
 
 impl S3Requests {
     /// How much of it `item` bills under `mode`.
-    ///
-    /// S3 bills what it answers with 200 or 4xx, and nothing that it answers with 5xx. Where the client calls KMS, a request
-    /// that KMS refused never reached S3.
     pub(super) fn billed(&self, item: Item, mode: SseMode) -> u64 {
         match CLASSES.iter().position(|class| *class == item) {
-            Some(class) if mode == SseMode::KmsCached => self.succeeded[class],
-            Some(class) => self.succeeded[class].saturating_add(self.refused[class]),
-            None if item == Item::Dsse && mode == SseMode::DsseKms => self.body_bytes,
+            Some(class) => self.requests[class],
+            None if item == Item::Dsse && mode == SseMode::DsseKms => self.crypto_bytes,
             None => 0,
         }
     }

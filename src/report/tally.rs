@@ -30,10 +30,9 @@ impl Count for Calls {
 
 impl Count for S3Requests {
     fn add(&mut self, other: Self) {
-        let Self { succeeded, refused, body_bytes } = self;
-        let pairs = succeeded.iter_mut().zip(other.succeeded).chain(refused.iter_mut().zip(other.refused));
+        let pairs = self.requests.iter_mut().zip(other.requests);
         pairs.for_each(|(ours, theirs)| *ours = ours.saturating_add(theirs));
-        *body_bytes = body_bytes.saturating_add(other.body_bytes);
+        self.crypto_bytes = self.crypto_bytes.saturating_add(other.crypto_bytes);
     }
 }
 

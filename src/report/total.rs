@@ -53,7 +53,7 @@ impl Summary {
             bytes: total.bytes,
             bytes_per_s: per_second(recorder.completed_bytes, measured_ns),
             operations: operations(recorder),
-            attribution: attribution(recorder, &name),
+            attribution: attribution(recorder, run, &name),
             series: series(recorder),
             record: Some(Record::new(recorder, run.until, &name)),
             cost: None,
@@ -80,7 +80,7 @@ struct Total {
 
 impl Total {
     fn of<'a>(records: impl Iterator<Item = &'a OperationRecord>) -> Self {
-        let mut total = Self::default();
+        let mut total = Self { ended: Ended::NOTHING, ..Self::default() };
         let add = |sum: &mut u64, n: u64| *sum = sum.saturating_add(n);
         for record in records {
             for phase in 0..Phase::ALL.len() {
@@ -102,9 +102,7 @@ impl Total {
             add(&mut total.retries, record.retries);
             add(&mut total.given_up, record.given_up);
             add(&mut total.bytes, record.bytes);
-            add(&mut total.ended.succeeded, record.ended.succeeded);
-            add(&mut total.ended.refused, record.ended.refused);
-            add(&mut total.ended.bytes, record.ended.bytes);
+            total.ended.add(record.ended);
         }
         let Endings { throttled, denied, key_unavailable, failed, .. } = total.endings;
         total.completed = total.endings.succeeded;
@@ -220,14 +218,15 @@ fn operations(recorder: &Recorder) -> Vec<OperationSummary> {
     occurred.filter_map(summary).collect()
 }
 
-fn attribution(recorder: &Recorder, name: &impl Fn(Member) -> String) -> Attribution {
+fn attribution(recorder: &Recorder, run: &Run, name: &impl Fn(Member) -> String) -> Attribution {
     let operation = (0..).zip(recorder.by_operation).filter_map(|(place, calls)| {
         let operation = Operation::ALL.get(place).copied();
         let record = recorder.operations.get(place).and_then(Option::as_ref);
-        let s3 = record.zip(operation).map(|(record, operation)| record.ended.by_class(operation));
+        let s3 = record.zip(operation).map(|(record, operation)| record.ended.by_class(operation, run.mode));
         let s3 = s3.unwrap_or_default();
         let name = operation.map_or(REFRESH_AHEAD, |operation| operation.as_str());
-        (calls.sent > 0 || s3.count() > 0).then(|| share(Some(name.into()), calls, Some(s3)))
+        (calls.sent > 0 || s3.count() > 0)
+            .then(|| share(Some(name.into()), calls, recorder.s3_known.then_some(s3)))
     });
     let mut operation: Vec<Share> = operation.collect();
     // Stable: of equals the earlier operation comes first.

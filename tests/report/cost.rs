@@ -66,13 +66,26 @@ fn what_kms_throttles_and_what_s3_answers_with_503_is_not_billed_and_a_denial_is
     let mut recorder = Recorder::new(WINDOW);
     let denied = Outcome { ending: Ending::Denied, ..get(WINDOW.from) };
     recorder.record(&denied);
-    let gets = |mode| {
-        let report = priced(&[(mode, &recorder)], &pricing());
-        let line = cost(&report, 0).lines.iter().find(|line| line.item == "get-request").cloned();
-        line.map(|line| line.quantity)
+    let gets = |report: &Report| {
+        let line = cost(report, 0).lines.iter().find(|line| line.item == "get-request");
+        line.map(|line| line.quantity.clone())
     };
-    assert_eq!(gets(SseMode::SseKms), Some((seconds / 4).to_string()), "S3 bills what it answers with 403");
-    assert_eq!(gets(SseMode::KmsCached), None, "the client asked KMS first, and then S3 nothing");
+    let once = Some((seconds / 4).to_string());
+    let mut report = priced(&[(SseMode::SseKms, &recorder)], &pricing());
+    assert_eq!(gets(&report), once, "S3 bills what it answers with 403");
+    let mut unheard = Recorder::new(WINDOW);
+    unheard.record(&Outcome { s3_requests: 0, ..denied });
+    let cached = priced(&[(SseMode::KmsCached, &unheard)], &pricing());
+    assert_eq!(gets(&cached), None, "the client asked KMS first, and then S3 nothing");
+    // A report of an older program does not say what reached S3: the mode does.
+    let mut old = |mode| {
+        report.runs[0].mode = mode;
+        let ended = report.runs[0].operations[0].ended.as_mut().unwrap();
+        (ended.s3_requests, ended.crypto_bytes) = (None, None);
+        report.price(&pricing()).unwrap();
+        gets(&report)
+    };
+    assert_eq!([old(SseMode::SseKms), old(SseMode::KmsCached)], [once, None]);
 }
 
 #[test]
@@ -176,7 +189,9 @@ fn requested(requests: &[Requested], index: usize, of: usize) -> Recorder {
         let operation = Operation::ALL[usize::from(operation) % Operation::ALL.len()];
         let ending = Ending::ALL[usize::from(ending) % Ending::ALL.len()];
         let at = WINDOW.from + ms(u64::try_from(place).unwrap() % 4_000);
-        recorder.record(&Outcome { operation, bucket, principal, ending, bytes, ..get(at) });
+        let s3_requests = u32::from(operation as u8 % 3) * 4 + u32::from(ending == Ending::Succeeded);
+        let row = Outcome { operation, bucket, principal, ending, bytes, s3_requests, ..get(at) };
+        recorder.record(&Outcome { crypto_bytes: bytes * 2, ..row });
         recorder.record_call(&KmsCall { bucket, principal, cause: Some(operation), ..decrypt(at) });
     }
     recorder

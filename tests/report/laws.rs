@@ -31,15 +31,15 @@ prop_compose! {
         (due, lag, service) in (nanos(), nanos(), nanos()),
         spans in [nanos(), nanos(), nanos(), nanos()],
         (kms_calls, throttles, retries) in (0..5u32, 0..5u32, 0..5u32),
-        bytes in nanos(),
+        (bytes, crypto_bytes, s3_requests) in (nanos(), nanos(), 0..12u32),
         (bucket, principal, kms_key) in (number(), number(), number()),
     ) -> Outcome {
         let started = Timestamp::from_nanos(due) + Span::from_nanos(lag);
         let [kms_wait, crypto, store, s3] = spans.map(Span::from_nanos);
         Outcome {
             operation, due: Timestamp::from_nanos(due), started, finished: started + Span::from_nanos(service),
-            kms_wait, crypto, store, s3, key_source, kms_calls, throttles, retries, bytes, bucket, principal, kms_key,
-            ending,
+            kms_wait, crypto, store, s3, key_source, kms_calls, throttles, retries, bytes, crypto_bytes, s3_requests,
+            bucket, principal, kms_key, ending,
         }
     }
 }
