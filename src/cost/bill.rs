@@ -304,6 +304,32 @@ mod tests {
         assert!(matches!(refused, BillError::Overflow { item: Item::KmsRequest, .. }));
     }
 
+    /// 100 GB a month are free, and the tiers begin behind them; a GB is 2³⁰ bytes on both sides.
+    #[test]
+    fn an_allowance_and_the_foot_of_a_tier_are_in_units_of_the_price() {
+        let region = "us-east-1".parse().unwrap();
+        let mut used = usage("2026-10");
+        used.add(Item::InternetTransfer, Variant::None, region, 150 << 30).unwrap();
+        let lines: Vec<_> = bill(&used)
+            .lines()
+            .iter()
+            .map(|line| (line.is_allowance(), line.quantity >> 30, line.amount.unwrap().to_string()))
+            .collect();
+        assert_eq!(lines, [(true, 100, "0.00".into()), (false, 50, "4.50".into())]);
+        // The price of the first ten has ended, and nobody says what came after it.
+        let text = "item,region,over,price,per,unit,source,until\n\
+                    internet-transfer,us-east-1,0,0.09,1,GB,contract,2026-01\n\
+                    internet-transfer,us-east-1,10,0.09,1,GB,contract,\n";
+        let book = PriceBook::embedded().overlay(text, "mine.csv").unwrap();
+        let alone = Bill::new(&used, &book, Terms { free_tier: false }).unwrap();
+        let lines: Vec<_> = alone.lines().iter().map(|line| (line.amount, line.quantity >> 30)).collect();
+        assert_eq!(lines, [(None, 10), (Some(Usd::from_cents(1_260)), 140)]);
+        // Exactly at its foot a tier has nothing.
+        let mut at_the_foot = usage("2026-10");
+        at_the_foot.add(Item::InternetTransfer, Variant::None, region, 10 << 30).unwrap();
+        assert_eq!(Bill::new(&at_the_foot, &book, Terms { free_tier: false }).unwrap().lines().len(), 1);
+    }
+
     #[test]
     fn a_region_that_is_billed_in_yuan_has_no_bill_in_dollars() {
         for region in ["cn-north-1", "cn-northwest-1"] {

@@ -95,7 +95,6 @@ fn scaled(
     let split = plain.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(plain.len());
     let (digits, rest) = plain.split_at(split);
     let (power, unit) = exponent(rest);
-    let digits = if power > 0 && digits.is_empty() { return Err(wrong("no number")) } else { digits };
     let unit = spell(unit.trim());
     let Some((_, factor)) = units.iter().find(|(name, _)| *name == unit) else {
         return Err(wrong(if digits.is_empty() { "no number" } else { "in an unknown unit" }));
@@ -105,7 +104,7 @@ fn scaled(
         return Err(wrong("too large"));
     }
     let number = Decimal::from_str_exact(digits).map_err(|_| wrong("no number"))?;
-    let power = 10_u64.checked_pow(power).filter(|_| power < 20).ok_or_else(|| wrong("too large"))?;
+    let power = 10_u64.checked_pow(power).ok_or_else(|| wrong("too large"))?;
     let product = number.normalize().checked_mul(Decimal::from(*factor));
     let product = product.and_then(|product| product.normalize().checked_mul(Decimal::from(power)));
     let product = product.ok_or_else(|| wrong("too large"))?;
@@ -135,6 +134,11 @@ mod tests {
             [1_000_000_000, 2_500_000, 1_000, 15_000, 1].map(Some)
         );
         assert_eq!(bytes("1e3KiB"), Ok(1_024_000));
+        let units =
+            ["1KiB", "1MiB", "1GiB", "1TiB", "1PiB"].map(|text| bytes(text).unwrap().trailing_zeros());
+        assert_eq!(units, [10, 20, 30, 40, 50]);
+        let units = ["1kb", "1MB", "1GB", "1TB", "1PB"].map(|text| bytes(text).unwrap().ilog10());
+        assert_eq!(units, [3, 6, 9, 12, 15]);
         assert_eq!(bytes("64KiB"), Ok(65_536));
         assert_eq!(bytes("1.5 GiB"), Ok(1_610_612_736));
         assert_eq!(bytes("5MB"), Ok(5_000_000));
@@ -167,6 +171,8 @@ mod tests {
             ("1000,000", DECIMAL_COMMA),
             (",500", DECIMAL_COMMA),
             ("1,,000", DECIMAL_COMMA),
+            ("1,000k,000", DECIMAL_COMMA),
+            ("1,000.5,000", DECIMAL_COMMA),
             ("1.5,000", DECIMAL_COMMA),
             ("18446744073709551616", "too large"),
             ("99999999999999999999999999999999", "too large"),

@@ -127,6 +127,30 @@ mod tests {
     use super::*;
 
     #[test]
+    fn each_method_uses_its_requests_and_a_batch_its_job_and_objects_besides() {
+        let (region, month) = ("us-east-1".parse().unwrap(), "2026-10".parse().unwrap());
+        let used = |method: Method, objects| -> Vec<(&str, u128)> {
+            let usage = method.usage(objects, 7, StorageClass::Standard, region, month).unwrap();
+            usage.iter().map(|((item, ..), quantity)| (item.as_str(), quantity)).collect()
+        };
+        let [kms, job, each] = [("kms-request", 7), ("batch-job", 1), ("batch-object", 5)];
+        let expected = |method: Method| match method {
+            Method::CopyObject => vec![("put-request", 5), kms],
+            Method::BatchCopy => vec![("put-request", 5), job, each, kms],
+            Method::UpdateEncryption => vec![("update-encryption-request", 5), kms],
+            Method::BatchUpdateEncryption => vec![("update-encryption-request", 5), job, each, kms],
+        };
+        for method in Method::ALL {
+            let (mut found, mut expected) = (used(method, 5), expected(method));
+            found.sort_unstable();
+            expected.sort_unstable();
+            assert_eq!(found, expected, "{method}");
+            assert!(used(method, 0).is_empty() && !used(method, 1).is_empty(), "{method}");
+            assert_eq!(method.copies(), found.iter().any(|(item, _)| *item == "put-request"), "{method}");
+        }
+    }
+
+    #[test]
     fn months_to_break_even_round_up() {
         let months = |once, saving| break_even(Usd::from_cents(once), Usd::from_cents(saving));
         assert_eq!(months(925, 300), Months::After(4));
@@ -140,7 +164,7 @@ mod tests {
                 .map(|months| months.to_string())
         };
         assert_eq!(exact(68, 100).as_deref(), Some("0.7"));
-        assert_eq!(exact(925, 300).as_deref(), Some("3.1"));
+        assert_eq!([exact(925, 300), exact(901, 300)].map(Option::unwrap), ["3.1", "3.1"], "rounded up");
         assert_eq!([exact(900, 300), exact(0, 0), exact(-5, 10)].map(Option::unwrap), ["3", "0", "0"]);
         assert_eq!([exact(900, 0), exact(900, -1)], [None, None]);
     }
