@@ -57,6 +57,25 @@ fn a_key_file_is_readable_by_its_owner_alone_and_others_are_warned_of() {
 }
 
 #[test]
+fn every_verb_has_a_manual_page_and_pages_are_not_replaced_unasked() {
+    let folder = tempfile::tempdir().unwrap();
+    assert!(run(folder.path(), &["man", "."]).status.success());
+    let help = String::from_utf8(run(folder.path(), &["--help"]).stdout).unwrap();
+    let verbs = help.lines().skip_while(|line| !line.starts_with("Commands:")).skip(1);
+    let verbs: Vec<&str> =
+        verbs.map_while(|line| line.split_whitespace().next()).filter(|verb| *verb != "help").collect();
+    assert!(verbs.contains(&"load") && verbs.contains(&"man"), "{verbs:?}");
+    for verb in verbs {
+        let page = std::fs::read_to_string(folder.path().join(format!("s3seal-{verb}.1"))).unwrap();
+        assert!(page.contains(".TH") && page.contains(&format!("s3seal\\-{verb}")), "{page}");
+    }
+    std::fs::write(folder.path().join("s3seal.1"), "mine").unwrap();
+    assert_eq!(run(folder.path(), &["man", "."]).status.code(), Some(1));
+    assert_eq!(std::fs::read(folder.path().join("s3seal.1")).unwrap(), b"mine");
+    assert!(run(folder.path(), &["man", ".", "--force"]).status.success());
+}
+
+#[test]
 fn pipes_of_any_length_round_trip_in_silence() {
     let folder = folder(0);
     for bytes in [0, 1, 65_535, 65_536, 65_537, (8 << 20) - 1, 8 << 20, (8 << 20) + 1_usize] {

@@ -15,7 +15,7 @@ use s3seal::workload::{Scenario, Source, Stop};
 use super::find_max::{self, Tried};
 use super::sim::{Recorded, Steady, simulate};
 use super::watch::Watch;
-use super::{COMMIT, Failure, file, machine, rendering, store, workload};
+use super::{COMMIT, Failure, doctor, file, machine, rendering, store, workload};
 
 /// Quotas of its simulated rows.
 const DEFAULT_SIMULATED_QUOTAS: [u64; 2] = [10_000, 30_000];
@@ -75,6 +75,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     };
     let plans: Vec<(SseMode, Source)> =
         scenario.modes.iter().map(|&mode| (mode, plan(&work.source, mode, default))).collect();
+    let watched = doctor::Watched::start();
     load.watch = Watch::new(plans.iter().map(|(_, plan)| length(plan.scenario())).sum());
     if let Some(store) = &load.store {
         let size = PopulationSize::of(&work.source).map_err(Failure::new)?;
@@ -112,11 +113,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
         searches.append(&mut beside.searches);
         notes.extend(beside.notes.into_iter().filter(|note| !notes.contains(note)).collect::<Vec<_>>());
     }
-    if cfg!(debug_assertions) {
-        notes.push(
-            "This s3seal was built without optimisation: its own times are many times too long.".into(),
-        );
-    }
+    notes.extend(watched.note());
     let runs = recorded.iter().map(|run| run.summary.clone()).collect();
     let mut report = Report::new(scenario.seed(), scenario.to_toml(), runs);
     report.commit = COMMIT.into();

@@ -25,11 +25,13 @@ mod cost;
 mod log_file;
 mod profile;
 mod plan;
+mod doctor;
+mod manual;
 
 use std::fmt;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 
 /// What S3 server-side encryption does to latency, KMS quota and bill, before you deploy.
 #[derive(Debug, Parser)]
@@ -61,6 +63,12 @@ enum Verb {
     Open(file::Transfer),
     /// Make a key file: 32 random bytes, readable by you alone
     Keygen(keygen::Arguments),
+    /// What on this machine biases a measurement, and what to do about it
+    Doctor(doctor::Arguments),
+    /// Completions for a shell, to standard output
+    Completions(manual::Completions),
+    /// Manual pages, to a folder
+    Man(manual::Manual),
 }
 
 /// The commit that this program was built from; empty when unknown.
@@ -106,6 +114,9 @@ pub(crate) fn run() -> ExitCode {
         Verb::Seal(arguments) => seal::run(&arguments).map(done),
         Verb::Open(arguments) => open::run(&arguments).map(done),
         Verb::Keygen(arguments) => keygen::run(&arguments).map(done),
+        Verb::Doctor(arguments) => doctor::run(&arguments).map(done),
+        Verb::Completions(arguments) => manual::completions(&arguments, Cli::command()).map(done),
+        Verb::Man(arguments) => manual::pages(&arguments, Cli::command()).map(done),
     };
     match result {
         Ok(code) => code,

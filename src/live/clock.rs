@@ -60,22 +60,34 @@ impl Clock {
         (left > Span::ZERO).then(|| left.into())
     }
 
-    /// How late this machine runs a thread that does nothing but watch the clock: what no run on it can be better than.
+    /// [`noise`] for [`NOISE_PROBE`]; a paused clock has none.
     pub(super) fn noise(self) -> Percentiles {
-        let mut lateness = Distribution::default();
-        if let Self::Real(_) = self {
-            let start = self.now();
-            let mut due = start + NOISE_EVERY;
-            while due < start + NOISE_PROBE {
-                let now = self.now();
-                if now < due {
-                    std::hint::spin_loop();
-                    continue;
-                }
-                lateness.record(now.since(due));
-                due = due + NOISE_EVERY;
-            }
+        match self {
+            Self::Real(_) => noise(NOISE_PROBE),
+            Self::Paused(_) => Distribution::default().percentiles(),
         }
-        lateness.percentiles()
     }
+}
+
+/// The clock of a run, in nanoseconds since the start of the machine.
+pub fn now() -> Timestamp {
+    Timestamp::from_nanos(boot_nanos())
+}
+
+/// How late this machine runs a thread that for `length` does nothing but watch the clock, in nanoseconds: what no run on it
+/// can be better than.
+pub fn noise(length: Span) -> Percentiles {
+    let mut lateness = Distribution::default();
+    let start = now();
+    let mut due = start + NOISE_EVERY;
+    while due < start + length {
+        let now = now();
+        if now < due {
+            std::hint::spin_loop();
+            continue;
+        }
+        lateness.record(now.since(due));
+        due = due + NOISE_EVERY;
+    }
+    lateness.percentiles()
 }

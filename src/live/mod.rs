@@ -34,7 +34,7 @@ mod watch;
 #[cfg(test)]
 mod proof;
 
-pub use clock::{NOISE_PROBE, SPIN_AHEAD, Time};
+pub use clock::{NOISE_PROBE, SPIN_AHEAD, Time, noise, now};
 pub use directory::{Directory, FileError};
 pub use driver::{IN_FLIGHT_MAX_DEFAULT, Options, Run, run, run_source};
 pub use error::{LiveError, WorkError};
