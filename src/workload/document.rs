@@ -85,7 +85,8 @@ impl<'d> Section<'d> {
     }
 
     pub(crate) fn section(&self, name: &str) -> Result<Option<Section<'d>>, ScenarioError> {
-        self.read(name, "a table", |value| {
+        let example = section_example(&self.path_of(name));
+        self.read(name, &format!("a table{example}"), |value| {
             value.get_ref().as_table().map(|table| (table, value.span().start))
         })
         .map(|found| {
@@ -125,6 +126,11 @@ impl<'d> Section<'d> {
     pub(crate) fn integer<T: TryFrom<u64>>(&self, name: &str) -> Result<Option<T>, ScenarioError> {
         let expected = format!("a whole number from 0 to {}", bounds::<T>());
         self.read(name, &expected, |value| integer(value.get_ref()).and_then(|n| T::try_from(n).ok()))
+    }
+
+    /// A whole number from 1 to `max`; what lies beyond that is for the rules to refuse.
+    pub(crate) fn positive(&self, name: &str, max: u64) -> Result<Option<u64>, ScenarioError> {
+        self.read(name, &format!("a whole number from 1 to {max}"), |value| integer(value.get_ref()))
     }
 
     pub(crate) fn boolean(&self, name: &str) -> Result<Option<bool>, ScenarioError> {
@@ -300,6 +306,16 @@ fn plain(value: &DeValue<'_>) -> Option<Value> {
 fn negative(value: &DeValue<'_>) -> Option<f64> {
     let integer = value.as_integer()?;
     i64::from_str_radix(integer.as_str(), integer.radix()).ok().map(|n| n as f64)
+}
+
+/// What a table looks like, for those that are taken for a value.
+fn section_example(path: &str) -> &'static str {
+    match path {
+        "objects.size" => r#" such as { law = "fixed", bytes = "4KiB" }"#,
+        "objects.popularity" => r#" such as { law = "zipf", theta = 0.99 }"#,
+        "arrival" => r#" such as { process = "poisson", rate = 800 }"#,
+        _ => "",
+    }
 }
 
 fn integer(value: &DeValue<'_>) -> Option<u64> {
