@@ -29,6 +29,7 @@ impl Libcachesim {
         out.flush().ok()?;
         drop(out);
         let script = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/scoreboard/lru_loop.py");
+        #[expect(clippy::disallowed_methods, reason = "a bench reads its environment")]
         let python = std::env::var("PYTHON").unwrap_or_else(|_| "python3".into());
         let mut process = Command::new(python)
             .arg(script)
