@@ -10,8 +10,16 @@ fn main() {
     let short: String = commit.chars().take(12).collect();
     let version = if short.is_empty() { version.into() } else { format!("{version} ({short})") };
     println!("cargo:rerun-if-changed=build.rs");
+    println!("cargo:rustc-env=S3SEAL_RUSTC={}", compiler().unwrap_or_else(|| "an unknown compiler".into()));
     println!("cargo:rustc-env=S3SEAL_COMMIT={commit}");
     println!("cargo:rustc-env=S3SEAL_VERSION={version}");
+}
+
+/// What the compiler calls itself: `rustc 1.95.0 (59807616e 2026-04-14)`.
+#[expect(clippy::disallowed_methods, reason = "cargo names the compiler in the environment")]
+fn compiler() -> Option<String> {
+    let output = Command::new(std::env::var_os("RUSTC")?).arg("--version").output().ok()?;
+    String::from_utf8(output.stdout).ok().map(|text| text.trim().to_owned()).filter(|text| !text.is_empty())
 }
 
 /// The commit of this very tree; none where it is part of another repository, or of none.

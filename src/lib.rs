@@ -30,6 +30,8 @@ pub mod rig;
 pub mod sim;
 // The planner: which mode, which cache, which quota, what it costs, and why.
 pub mod plan;
+// Experiments: knobs, figures, and where they are expected to lie.
+pub mod experiment;
 // A run on the clock, with real encryption.
 pub mod live;
 

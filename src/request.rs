@@ -273,6 +273,11 @@ pub struct Outcome {
     pub retries: u32,
     /// Plaintext bytes sent or received.
     pub bytes: u64,
+    /// Plaintext bytes that were encrypted or decrypted: those of a copy twice, though it sends none.
+    pub crypto_bytes: u64,
+    /// Requests at S3 that it answered with success or 4xx, which are those it bills: of an upload one for each part and two
+    /// besides.
+    pub s3_requests: u32,
     /// The bucket's number.
     pub bucket: u32,
     /// The principal's number.

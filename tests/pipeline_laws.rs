@@ -294,6 +294,7 @@ fn what_is_not_there_is_not_decrypted() {
         assert!(matches!(next, Some(Next::Busy(Phase::Serve))) && fetches.is_empty(), "{mode}");
         let (next, _) = step(&mut core, &mut request, Input::Completed { took: Span::ZERO }, at(0));
         assert!(matches!(next, Some(Next::Over(o)) if o.ending == Ending::Failed && o.bytes == 0), "{mode}");
+        assert!(matches!(next, Some(Next::Over(o)) if o.s3_requests == 1), "{mode}: S3 bills a 404");
     }
 }
 

@@ -16,14 +16,14 @@ use s3seal::client::{
     Decrypt, GenerateDataKey, GeneratedKey, KeyRequest, KeyService, SealedStore, ServiceError,
 };
 use s3seal::envelope::{
-    DataKey, EncryptionContext, Identity, KeyArn, Keys, Options, Slot, WrappingKey, open, seal,
+    DataKey, EncryptionContext, Identity, KeyArn, Keys, Options, Slot, WrappedKey, WrappingKey, open, seal,
 };
 use s3seal::request::Principal;
 use s3seal::units::Span;
 use tokio::runtime;
 use tokio::sync::{oneshot, watch};
 
-use crate::board::{Board, Goal};
+use crate::board::{Board, Contender, Goal};
 use crate::cache::{Key, ORDER, PeerKey, Uniform, order};
 
 const KEYS: usize = 1_000;
@@ -91,7 +91,7 @@ pub(crate) fn run(board: &mut Board) {
 
 /// A hit as an application has it: the clock read, the look-up, a byte of the key looked at.
 fn hits(board: &mut Board) {
-    let names = ["client_hit_async", "client_hit_async_unprepared"];
+    let names = ["client_hit_async", "client_hit_async_unprepared", "client_hit_async_open"];
     if !names.iter().any(|name| board.wants(name)) {
         return;
     }
@@ -151,6 +151,43 @@ fn hits(board: &mut Board) {
     };
     board.cost(names[1], Goal::Shown, "moka::future get", &mut unprepared, &mut peer);
     assert_eq!(cache.snapshot().calls(), KEYS as u64, "every look-up was a hit");
+    opening_hits(board, names[2], &runtime, (&cache, &requests), &order, &mut peer);
+}
+
+/// The same on the side that opens, where the fingerprint is that of the wrapped key at hand and part of every call.
+fn opening_hits(
+    board: &mut Board,
+    name: &str,
+    runtime: &runtime::Runtime,
+    (cache, requests): (&DataKeyCache, &[KeyRequest]),
+    order: &[u32],
+    peer: Contender<'_>,
+) {
+    let wrapped: Vec<WrappedKey> = runtime.block_on(async {
+        let mut wrapped = Vec::new();
+        for request in requests {
+            let key = cache.encrypt_key(request, Some(1)).await.unwrap();
+            cache.decrypt_key(request, key.wrapped()).await.unwrap();
+            wrapped.push(key.wrapped().clone());
+        }
+        wrapped
+    });
+    let calls = cache.snapshot().calls();
+    let mut at = 0;
+    let mut ours = |n| {
+        runtime.block_on(async {
+            let start = Instant::now();
+            for _ in 0..n {
+                at = (at + 1) & (ORDER - 1);
+                let number = order[at] as usize;
+                let key = cache.decrypt_key(&requests[number], &wrapped[number]).await.unwrap();
+                black_box(key.wrapped().as_bytes()[0]);
+            }
+            start.elapsed()
+        })
+    };
+    board.cost(name, Goal::AtMost(1.5), "moka::future get", &mut ours, peer);
+    assert_eq!(cache.snapshot().calls(), calls, "every look-up was a hit");
 }
 
 /// 10,000 tasks on one cold key, beside as many that wait for a bare signal of tokio's under a deadline each: how long after the

@@ -29,7 +29,8 @@ impl Libcachesim {
         out.flush().ok()?;
         drop(out);
         let script = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/scoreboard/lru_loop.py");
-        let mut process = Command::new("python3")
+        let python = std::env::var("PYTHON").unwrap_or_else(|_| "python3".into());
+        let mut process = Command::new(python)
             .arg(script)
             .arg(file.path())
             .arg(capacity.to_string())

@@ -73,6 +73,8 @@ fn rows() -> Vec<Outcome> {
             kms_calls: waits.into(),
             throttles: 0,
             retries: 0,
+            crypto_bytes: 16_384,
+            s3_requests: 1,
             bytes: 16_384,
             bucket: draw(8) as u32,
             principal: draw(8) as u32,

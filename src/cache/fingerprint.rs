@@ -60,7 +60,8 @@ impl Requester {
             }
         };
         let [account, role, session] = parts.map(str::as_bytes);
-        Self(Digest::of(b"requester", &[partition.as_str().as_bytes(), kind, account, role, session]))
+        let fields = [partition.as_str().as_bytes(), kind, account, role, session];
+        Self(fields.into_iter().fold(Fields::new(b"requester"), Fields::and).digest())
     }
 }
 
@@ -93,7 +94,7 @@ impl Fingerprint {
         suite: u8,
         wrapped: &[u8],
     ) -> Self {
-        Self::of(b"decrypt", requester, key, context, &[&[suite], &Sha256::digest(wrapped)])
+        Opening::new(requester, key, context, suite).of(wrapped)
     }
 
     pub(super) fn of(
@@ -103,12 +104,11 @@ impl Fingerprint {
         context: &EncryptionContext,
         more: &[&[u8]],
     ) -> Self {
-        let (requester, context) = (requester.0.bytes(), context.canonical_bytes());
-        let fields: Vec<&[u8]> = [&requester[..], key.as_str().as_bytes(), &context]
-            .into_iter()
-            .chain(more.iter().copied())
-            .collect();
-        Self { digest: Digest::of(label, &fields), key: key.clone() }
+        let fields = Fields::of(label, requester, key, context);
+        Self {
+            digest: more.iter().fold(fields, |fields, field| fields.and(field)).digest(),
+            key: key.clone(),
+        }
     }
 
     /// The KMS key that the data key comes from.
@@ -127,9 +127,64 @@ impl Fingerprint {
     }
 }
 
+/// What [`Fingerprint::decrypt`] of any number of wrapped keys has in common, hashed once.
+#[derive(Clone)]
+pub struct Opening {
+    fields: Fields,
+    key: KeyArn,
+}
+
+impl Opening {
+    /// Of the requests of one requester under this key, context and suite.
+    pub fn new(requester: &Requester, key: &KeyArn, context: &EncryptionContext, suite: u8) -> Self {
+        let fields = Fields::of(b"decrypt", requester, key, context).and(&[suite]);
+        Self { fields, key: key.clone() }
+    }
+
+    /// The fingerprint of the data key in `wrapped`.
+    pub fn of(&self, wrapped: &[u8]) -> Fingerprint {
+        let digest = self.fields.clone().and(&Sha256::digest(wrapped)).digest();
+        Fingerprint { digest, key: self.key.clone() }
+    }
+}
+
+impl fmt::Debug for Opening {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Opening(of {})", self.key)
+    }
+}
+
 impl fmt::Debug for Fingerprint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Fingerprint({:?} of {})", self.digest, self.key)
+    }
+}
+
+/// A hash of fields, each with its length before it.
+#[derive(Clone)]
+struct Fields(Sha256);
+
+impl Fields {
+    fn new(label: &[u8]) -> Self {
+        Self(Sha256::new().chain_update(b"s3seal/v1/fingerprint/")).and(label)
+    }
+
+    /// Those that all fingerprints have.
+    fn of(label: &[u8], requester: &Requester, key: &KeyArn, context: &EncryptionContext) -> Self {
+        let (requester, key) = (requester.0.bytes(), key.as_str().as_bytes());
+        Self::new(label).and(&requester).and(key).and(&context.canonical_bytes())
+    }
+
+    fn and(mut self, field: &[u8]) -> Self {
+        self.0.update((field.len() as u64).to_be_bytes());
+        self.0.update(field);
+        self
+    }
+
+    fn digest(self) -> Digest {
+        let bytes: [u8; 32] = self.0.finalize().into();
+        let (words, _) = bytes.as_chunks::<8>();
+        Digest(std::array::from_fn(|i| u64::from_be_bytes(words[i])))
     }
 }
 
@@ -138,18 +193,6 @@ impl fmt::Debug for Fingerprint {
 pub struct Digest([u64; 4]);
 
 impl Digest {
-    fn of(label: &[u8], fields: &[&[u8]]) -> Self {
-        let mut hash = Sha256::new();
-        hash.update(b"s3seal/v1/fingerprint/");
-        for field in [label].iter().chain(fields) {
-            hash.update((field.len() as u64).to_be_bytes());
-            hash.update(field);
-        }
-        let bytes: [u8; 32] = hash.finalize().into();
-        let (words, _) = bytes.as_chunks::<8>();
-        Self(std::array::from_fn(|i| u64::from_be_bytes(words[i])))
-    }
-
     fn bytes(self) -> [u8; 32] {
         let mut bytes = [0; 32];
         for (out, word) in bytes.as_chunks_mut::<8>().0.iter_mut().zip(self.0) {
@@ -281,7 +324,7 @@ mod tests {
             hash.update(b"label");
             hash.finalize().into()
         };
-        assert_eq!(Digest::of(b"label", &[]).bytes(), expected);
+        assert_eq!(Fields::new(b"label").digest().bytes(), expected);
     }
 
     #[test]

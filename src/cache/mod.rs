@@ -90,7 +90,7 @@ mod core;
 pub use self::core::Core;
 pub use bucket_key::{BucketKeyAssumptions, BucketKeyError};
 pub use config::{CAPACITY_DEFAULT, CacheConfig, ConfigError, Refresh, Rules, WAIT_MAX_DEFAULT};
-pub use fingerprint::{Digest, Fingerprint, Partition, PartitionError, PrincipalScope, Requester};
+pub use fingerprint::{Digest, Fingerprint, Opening, Partition, PartitionError, PrincipalScope, Requester};
 pub use flight::{Failure, FailureLife, FlightId, Flights, Ticket, Turn};
 pub use front::Lent;
 pub use generation::Generations;

@@ -46,9 +46,9 @@ enum View {
 struct Question {
     #[command(flatten)]
     flags: Flags,
-    /// The Region [default: us-east-1]
-    #[arg(long, value_name = "REGION")]
-    region: Option<Region>,
+    /// The Region, or several side by side, as in us-east-1,eu-west-1 [default: us-east-1]
+    #[arg(long, value_name = "REGION", value_delimiter = ',')]
+    region: Vec<Region>,
     /// The month, such as 2026-10; its length and its prices count [default: this one, UTC]
     #[arg(long, value_name = "YYYY-MM")]
     month: Option<Month>,
@@ -120,11 +120,15 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
 struct Scenario {
     name: String,
     mode: Option<SseMode>,
+    /// Where, of a workload that is billed in several Regions.
+    region: Option<Region>,
     /// What encryption adds to a million requests, without the free tier and the monthly price of keys, as in reports; none
     /// for a usage file.
     per_million: Option<Usd>,
     kms_requests: u64,
     bill: Bill,
+    /// The same under SSE-S3: what costs more than that, encryption adds; none without a workload.
+    baseline: Option<Bill>,
     /// The same usage at list prices.
     list: Bill,
     /// What of it has no quantity, so that the bill lacks it.
@@ -132,6 +136,18 @@ struct Scenario {
 }
 
 impl Scenario {
+    /// What encryption adds: over SSE-S3 with a workload, its own lines otherwise.
+    fn added(&self) -> Usd {
+        let bill = &self.bill;
+        self.baseline.as_ref().map_or_else(|| bill.encryption(), |below| bill.total() - below.total())
+    }
+
+    /// The same before rounding.
+    fn added_exact(&self) -> Usd {
+        let bill = &self.bill;
+        self.baseline.as_ref().map_or_else(|| bill.encryption_exact(), |below| bill.exact() - below.exact())
+    }
+
     /// Whether its sums are too small.
     fn is_short(&self) -> bool {
         self.lacks.is_some() || self.bill.missing().next().is_some()
@@ -156,23 +172,22 @@ fn is_later(line: &Line, month: Month) -> bool {
 
 fn bills(question: &Question, choice: &Choice) -> Result<ExitCode, Failure> {
     let asked = Asked::new(question, Some(choice))?;
-    let baseline = match &asked.load {
-        Load::Workload(workload) => Some(asked.scenario(workload, SseMode::SseS3)?.bill),
-        Load::Runs(_) | Load::Lines => None,
-    };
     let page = page::Page {
         scenarios: &asked.scenarios(choice)?,
         load: &asked.load,
         choice,
-        baseline: baseline.as_ref(),
+        regions: &asked.regions,
         month: asked.month,
     };
     if !choice.fail_if.is_empty() && page.scenarios.len() > 1 {
-        refuse("--fail-if needs one bill to judge: add --mode, such as --mode sse-kms");
+        refuse(
+            "--fail-if needs one bill to judge: add --mode, such as --mode sse-kms, and name one --region",
+        );
     }
     if question.answer.format == Format::Focus && page.scenarios.len() > 1 {
         refuse(
-            "--format focus is for one bill, since costs of alternatives do not add up: add --mode, such as --mode sse-kms",
+            "--format focus is for one bill, since costs of alternatives do not add up: add --mode, such as --mode sse-kms, and \
+             name one --region",
         );
     }
     question.write_page(|| page.html())?;
@@ -183,13 +198,13 @@ fn bills(question: &Question, choice: &Choice) -> Result<ExitCode, Failure> {
         Format::Csv => page.csv(),
         Format::Focus => page.focus(&choice.account),
     })?;
-    judge(&choice.fail_if, &page.scenarios[0], &page)
+    judge(&choice.fail_if, &page.scenarios[0])
 }
 
 /// Exit code 3 when a limit is passed; a bill that lacks prices is judged only where it is over already.
-fn judge(limits: &[Limit], scenario: &Scenario, page: &page::Page<'_>) -> Result<ExitCode, Failure> {
+fn judge(limits: &[Limit], scenario: &Scenario) -> Result<ExitCode, Failure> {
     for limit in limits {
-        let value = if limit.encryption { page.added(&scenario.bill) } else { scenario.bill.total() };
+        let value = if limit.encryption { scenario.added() } else { scenario.bill.total() };
         if limit.passed(value) {
             eprintln!("s3seal: {limit} holds: {} costs {value} USD", scenario.name);
             return Ok(ExitCode::from(3));
@@ -213,6 +228,8 @@ struct Asked {
     pricing: Prices,
     lines: Usage,
     load: Load,
+    /// Where the workload is billed; none for lines and runs.
+    regions: Vec<Region>,
 }
 
 /// What is billed beside the lines of a usage file.
@@ -231,18 +248,25 @@ impl Asked {
         let default = runs.as_ref().map(|runs| runs.pricing.month).or(question.month).or_else(this_month);
         let default = default.ok_or_else(|| Failure::new("the clock stands before 2006; give --month"))?;
         let mut flags = question.flags.clone();
-        let (mut month, mut region) = (default, question.region);
+        let regions = question.regions(runs.is_some());
+        let (mut month, mut region) = (default, regions.first().copied());
         let mut lines = None;
         if let Some(path) = &question.usage {
             let (name, text) = read(path)?;
-            let file = UsageFile::parse(&text, &name, default, question.region).map_err(Failure::new)?;
+            let file = UsageFile::parse(&text, &name, default, region).map_err(Failure::new)?;
             let fixed = runs.as_ref().map(|runs| runs.pricing.month).or(question.month);
             if let Some((file, other)) = file.month.zip(fixed).filter(|(file, other)| file != other) {
                 let other =
                     if runs.is_some() { format!("the report's {other}") } else { format!("--month {other}") };
                 refuse(&format!("{other} contradicts month {file} in {name}"));
             }
-            if let Some((file, flag)) = file.region.zip(question.region).filter(|(file, flag)| file != flag) {
+            let lines_stay = file.usage.iter().next().is_some();
+            if lines_stay && regions.len() > 1 {
+                refuse(&format!(
+                    "--region names several Regions, and the lines of {name} are in their own: name one"
+                ));
+            }
+            if let Some((file, flag)) = file.region.zip(region).filter(|(file, flag)| file != flag) {
                 refuse(&format!(
                     "--region {flag} contradicts region {file} in {name}: its lines would stay there"
                 ));
@@ -262,7 +286,8 @@ impl Asked {
         let nothing = lines.is_none();
         let lines = lines.unwrap_or(Usage::new(month));
         if let Some(runs) = runs {
-            return Ok(Self { month, pricing, lines, load: Load::Runs(Box::new(runs)) });
+            let (load, regions) = (Load::Runs(Box::new(runs)), Vec::new());
+            return Ok(Self { month, pricing, lines, load, regions });
         }
         let region = region.unwrap_or_else(|| "us-east-1".parse().expect("a Region"));
         let workload = flags.workload(region, month).map_err(|problem| refuse(&problem)).unwrap_or(None);
@@ -273,7 +298,8 @@ impl Asked {
             );
         }
         let load = workload.map_or(Load::Lines, |workload| Load::Workload(Box::new(workload)));
-        Ok(Self { month, pricing, lines, load })
+        let regions = if regions.is_empty() { vec![region] } else { regions };
+        Ok(Self { month, pricing, lines, load, regions })
     }
 
     /// The bills to show.
@@ -283,7 +309,19 @@ impl Asked {
             Load::Workload(workload) => {
                 let asked_for = |mode: &SseMode| choice.mode.is_empty() || choice.mode.contains(mode);
                 let modes = SseMode::ALL.into_iter().filter(asked_for);
-                modes.map(|mode| self.scenario(workload, mode)).collect()
+                let bills = modes.flat_map(|mode| self.regions.iter().map(move |region| (mode, *region)));
+                bills
+                    .map(|(mode, region)| {
+                        let mut there = Workload::clone(workload);
+                        there.region = region;
+                        let mut scenario = self.scenario(&there, mode)?;
+                        if self.regions.len() > 1 {
+                            scenario.name = format!("{mode} {region}");
+                            scenario.region = Some(region);
+                        }
+                        Ok(scenario)
+                    })
+                    .collect()
             }
             Load::Lines if !choice.mode.is_empty() => refuse(
                 "--mode needs a workload; the lines of a usage file are one bill: leave it away, or give --put, --get, …",
@@ -291,6 +329,8 @@ impl Asked {
             Load::Lines => Ok(vec![Scenario {
                 name: "usage".into(),
                 mode: None,
+                region: None,
+                baseline: None,
                 per_million: None,
                 kms_requests: 0,
                 bill: self.pricing.bill(&self.lines)?,
@@ -308,9 +348,13 @@ impl Asked {
             alone.lines().iter().filter(|line| line.item.is_encryption() && !is_key(line.item));
         let added: Usd = by_the_request.filter_map(|line| line.exact).sum();
         usage.merge(&self.lines).map_err(Failure::new)?;
+        let mut plain = workload.usage(SseMode::SseS3).map_err(Failure::new)?;
+        plain.merge(&self.lines).map_err(Failure::new)?;
         Ok(Scenario {
             name: mode.to_string(),
             mode: Some(mode),
+            region: None,
+            baseline: Some(self.pricing.bill(&plain)?),
             per_million: added.per_million(workload.requests()),
             kms_requests: workload.kms_requests(mode),
             bill: self.pricing.bill(&usage)?,
@@ -326,6 +370,20 @@ fn is_key(item: Item) -> bool {
 }
 
 impl Question {
+    /// The Regions named, each once. A report's runs are billed in one.
+    fn regions(&self, of_runs: bool) -> Vec<Region> {
+        let mut regions: Vec<Region> = Vec::new();
+        for &region in &self.region {
+            if !regions.contains(&region) {
+                regions.push(region);
+            }
+        }
+        if of_runs && regions.len() > 1 {
+            refuse("--from-report bills its runs in one Region: name one --region");
+        }
+        regions
+    }
+
     /// Writes the page, where one is asked for.
     fn write_page(&self, page: impl FnOnce() -> String) -> Result<(), Failure> {
         let Some(path) = &self.html else { return Ok(()) };

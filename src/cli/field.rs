@@ -5,32 +5,20 @@ use toml::{Table, Value};
 
 use super::Failure;
 
-/// Fields of which one replaces the other.
-const INSTEAD: [(&str, &str); 2] = [("duration", "operations"), ("history.span", "history.rate")];
-
 /// `scenario` with the fields in `sets` as they say there.
 pub(super) fn set(scenario: &Scenario, sets: &[String]) -> Result<Scenario, Failure> {
     if sets.is_empty() {
         return Ok(scenario.clone());
     }
-    let mut table: Table = scenario.to_toml().parse().expect("a scenario writes what TOML reads");
+    let mut fields = Vec::with_capacity(sets.len());
     for set in sets {
         let (path, value) =
             set.split_once('=').map(|(path, value)| (path.trim(), value.trim())).ok_or_else(|| {
                 Failure::usage(format_args!("--set {set}: expected FIELD=VALUE, such as objects.count=1000"))
             })?;
-        for (one, other) in INSTEAD {
-            if path == one {
-                remove(&mut table, other);
-            } else if path == other {
-                remove(&mut table, one);
-            }
-        }
-        *place(&mut table, path).map_err(|why| Failure::usage(format_args!("--set {set}: {why}")))? =
-            value_of(value);
+        fields.push((path, value_of(value)));
     }
-    let text = toml::to_string(&table).map_err(Failure::usage)?;
-    Scenario::parse(&text).map_err(|error| Failure::usage(format_args!("--set: {}", error.unplaced())))
+    scenario.with(fields).map_err(|error| Failure::usage(format_args!("--set: {error}")))
 }
 
 /// A number, a boolean, a table or an array as TOML has them; anything else is a text without its quotes.
@@ -38,28 +26,6 @@ fn value_of(text: &str) -> Value {
     let parsed: Option<Table> = format!("value = {text}").parse().ok();
     let value = parsed.filter(|table| table.len() == 1).and_then(|mut table| table.remove("value"));
     value.unwrap_or_else(|| Value::String(text.into()))
-}
-
-/// The value at `path`, made where there is none.
-fn place<'t>(table: &'t mut Table, path: &str) -> Result<&'t mut Value, String> {
-    let (sections, field) = path.rsplit_once('.').unwrap_or(("", path));
-    let mut inner = table;
-    for section in sections.split('.').filter(|section| !section.is_empty()) {
-        let value = inner.entry(section).or_insert_with(|| Value::Table(Table::new()));
-        inner = value.as_table_mut().ok_or_else(|| format!("`{section}` is no section"))?;
-    }
-    Ok(inner.entry(field).or_insert(Value::Boolean(false)))
-}
-
-fn remove(table: &mut Table, path: &str) {
-    match path.rsplit_once('.') {
-        None => drop(table.remove(path)),
-        Some((section, field)) => {
-            if let Some(inner) = table.get_mut(section).and_then(Value::as_table_mut) {
-                inner.remove(field);
-            }
-        }
-    }
 }
 
 #[cfg(test)]

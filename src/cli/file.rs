@@ -275,11 +275,57 @@ pub(super) fn rename(file: NamedTempFile, path: &Path, force: bool) -> Result<()
     }
 }
 
+/// A folder that is assembled beside where it will stand, and removed unless it gets there, also on Ctrl-C.
+pub(super) struct Unfinished(tempfile::TempDir);
+
+/// A folder beside `path`.
+pub(super) fn folder_beside(path: &Path) -> Result<Unfinished, Failure> {
+    let parent = path.parent().filter(|parent| *parent != Path::new("")).unwrap_or(Path::new("."));
+    remove_on_interrupt();
+    let mut unfinished = UNFINISHED.lock();
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(".s3seal-");
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        // As any folder: for whom the umask says.
+        builder.permissions(std::fs::Permissions::from_mode(0o777));
+    }
+    let folder = builder.tempdir_in(parent).map_err(|error| {
+        let (path, parent) = (path.display(), parent.display());
+        Failure::new(format_args!("cannot write {path}: no folder can be made in {parent}: {}", error.kind()))
+    })?;
+    unfinished.push(folder.path().to_path_buf());
+    Ok(Unfinished(folder))
+}
+
+impl Unfinished {
+    pub(super) fn path(&self) -> &Path {
+        self.0.path()
+    }
+
+    /// Gives it the name `path`, which nothing else may have.
+    pub(super) fn rename(self, path: &Path) -> Result<(), Failure> {
+        let mut unfinished = UNFINISHED.lock();
+        // An empty folder would be replaced without a word.
+        if path.symlink_metadata().is_ok() {
+            return Err(Failure::new(format_args!("{} exists; nothing was written", path.display())));
+        }
+        std::fs::rename(self.0.path(), path).map_err(|error| {
+            Failure::new(format_args!("cannot give {} its name: {error}", path.display()))
+        })?;
+        unfinished.retain(|held| held != self.0.path());
+        // Nothing is left to remove.
+        let _ = self.0.keep();
+        Ok(())
+    }
+}
+
 fn exists(path: &Path) -> Failure {
     Failure::new(format_args!("{} exists; give another name, or --force to replace it", path.display()))
 }
 
-/// The files that Ctrl-C removes.
+/// The files and folders that Ctrl-C removes.
 static UNFINISHED: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
 
 /// The run that a first Ctrl-C asks to end; a second one ends the program.
@@ -300,7 +346,9 @@ fn remove_on_interrupt() {
                 return run.interrupted.store(true, Ordering::Relaxed);
             }
             for path in UNFINISHED.lock().drain(..) {
-                let _ = std::fs::remove_file(path);
+                if std::fs::remove_file(&path).is_err() {
+                    let _ = std::fs::remove_dir_all(&path);
+                }
             }
             std::process::exit(130);
         });

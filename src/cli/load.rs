@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use clap::Args;
-use s3seal::live::{self, Buffers, Options, Progress};
+use s3seal::live::{self, Buffers, Options, PopulationSize, Progress};
 use s3seal::pipeline::uses_kms;
 use s3seal::report::{Kind, Objectives, Recorder, Report, Run, Search, Summary};
 use s3seal::request::SseMode;
@@ -77,6 +77,10 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
         scenario.modes.iter().map(|&mode| (mode, plan(&work.source, mode, default))).collect();
     let watched = doctor::Watched::start();
     load.watch = Watch::new(plans.iter().map(|(_, plan)| length(plan.scenario())).sum());
+    if let Some(store) = &load.store {
+        let size = PopulationSize::of(&work.source).map_err(Failure::new)?;
+        load.watch.announce(&store.plan(size, &scenario.modes)?);
+    }
     for (mode, plan) in &plans {
         let (part, _) = arguments.workload.part(plan, None)?;
         match objectives {
@@ -190,6 +194,7 @@ impl Load<'_> {
         self.options.directory = self.store.as_ref().map(|store| store.folder(mode)).transpose()?;
         let Self { progress, watch, buffers, options, .. } = self;
         progress.elapsed_ns.store(0, Ordering::Relaxed);
+        progress.to_seal.store(0, Ordering::Relaxed);
         progress.times.clear();
         let quota = uses_kms(mode).then_some(scenario.kms.quota).flatten();
         let base = watch.position();

@@ -28,7 +28,10 @@ pub(super) fn find(paths: &[PathBuf]) -> Result<Vec<PathBuf>, Failure> {
             let before = found.len();
             walk(path, &mut found).map_err(refuse)?;
             if found.len() == before {
-                return Err(Failure::new(format_args!("{}: no log in this folder", path.display())));
+                return Err(Failure::new(format_args!(
+                    "{}: no file in this folder or below it, apart from checksums, digests and other formats of inventories",
+                    path.display()
+                )));
             }
         } else if path.exists() {
             found.push(path.clone());

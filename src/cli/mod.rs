@@ -25,6 +25,7 @@ mod cost;
 mod log_file;
 mod profile;
 mod plan;
+mod experiment;
 mod doctor;
 mod manual;
 
@@ -57,6 +58,8 @@ enum Verb {
     Profile(Box<profile::Arguments>),
     /// Which mode, which cache, which quota, what it costs, and why
     Plan(Box<plan::Arguments>),
+    /// Questions with knobs, figures and where these are expected: run, judged, recorded
+    Experiment(experiment::Arguments),
     /// Seal a file or standard input under a key file
     Seal(file::Transfer),
     /// Open what was sealed; a new output file is readable by you alone
@@ -98,7 +101,7 @@ impl Failure {
     }
 }
 
-/// Runs the command line. Exit codes: 0 done, 1 failed, 2 usage, 3 limit passed, 130 interrupted.
+/// Runs the command line. Exit codes: 0 done, 1 failed, 2 usage, 3 limit passed or band broken, 130 interrupted.
 pub(crate) fn run() -> ExitCode {
     let cli = Cli::parse();
     forbid_core_dumps();
@@ -111,6 +114,7 @@ pub(crate) fn run() -> ExitCode {
         Verb::Cost(arguments) => cost::run(&arguments),
         Verb::Profile(arguments) => profile::run(&arguments).map(done),
         Verb::Plan(arguments) => plan::run(&arguments),
+        Verb::Experiment(arguments) => experiment::run(&arguments),
         Verb::Seal(arguments) => seal::run(&arguments).map(done),
         Verb::Open(arguments) => open::run(&arguments).map(done),
         Verb::Keygen(arguments) => keygen::run(&arguments).map(done),

@@ -69,12 +69,22 @@ impl OfRun {
         self.price(report, &scenario)
     }
 
-    /// Prices the runs of `scenario`; in a Region without any price they stay without costs, and a note says so.
+    /// Prices the runs of `scenario`; in a Region without any price, or billed in another currency, they stay without costs, and a
+    /// note says so.
     pub(super) fn price(&self, report: &mut Report, scenario: &Scenario) -> Result<(), Failure> {
-        let region = &scenario.kms.region;
-        if let Err(error) = region.parse::<Region>() {
-            report.notes.push(format!("{error}: no prices are known there, so runs have no costs."));
-            return Ok(());
+        match scenario.kms.region.parse::<Region>() {
+            Err(error) => {
+                report.notes.push(format!("{error}: no prices are known there, so runs have no costs."));
+                return Ok(());
+            }
+            Ok(region) if !region.is_billed_in_usd() => {
+                report.notes.push(format!(
+                    "{region} is billed in CNY, at prices of its own: costs are in USD alone, so runs have none."
+                ));
+                report.runs.iter_mut().for_each(|run| run.cost = None);
+                return Ok(());
+            }
+            Ok(_) => {}
         }
         report.price(&self.pricing(scenario)?).map_err(Failure::new)
     }

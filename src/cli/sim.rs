@@ -29,9 +29,17 @@ pub(super) struct Arguments {
     /// Also write the KMS calls of the run, one mode and one quota, as `CloudTrail` would have them: a record a line
     #[arg(long, value_name = "FILE", conflicts_with_all = ["find_max", "shard"])]
     audit: Option<PathBuf>,
+    /// Said to those who look for it here.
+    #[arg(long, value_name = "DIR", hide = true)]
+    store: Option<PathBuf>,
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
+    if arguments.store.is_some() {
+        return Err(Failure::usage(
+            "a simulation keeps no objects: use `s3seal load --store DIR`, which really seals them",
+        ));
+    }
     let output = arguments.rendering.open()?;
     let work = arguments.workload.work(None)?;
     let scenario = work.source.scenario();

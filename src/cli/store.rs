@@ -5,7 +5,8 @@ use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use s3seal::live::Directory;
+use s3seal::cost::grouped;
+use s3seal::live::{Directory, PopulationSize};
 use s3seal::request::SseMode;
 
 use super::Failure;
@@ -84,6 +85,38 @@ impl Store {
         Ok(marker)
     }
 
+    /// What runs of `modes` are about to write here, in words; each fills it with objects of this size.
+    ///
+    /// # Errors
+    /// When it takes more than there is room for, all modes together where they are to stay.
+    pub(super) fn plan(&self, size: PopulationSize, modes: &[SseMode]) -> Result<String, Failure> {
+        let (available, each) = (free(&self.root), size.in_files());
+        let shown = self.root.display();
+        // What an earlier run left is removed first, mode by mode; then each mode is checked when its turn comes.
+        let stays = self.keep && !modes.iter().any(|mode| self.root.join(mode.as_str()).exists());
+        let all = each.saturating_mul(if stays { modes.len() as u64 } else { 1 });
+        if all > available {
+            let together = if stays {
+                format!(", {} modes of which --keep leaves all", modes.len())
+            } else {
+                String::new()
+            };
+            return Err(Failure::new(format_args!(
+                "the store {shown} has {} free, and its population takes up to {}{together}; use fewer or smaller objects (--set \
+                 objects.count=N), fewer --modes, or another directory",
+                bytes(available),
+                bytes(all)
+            )));
+        }
+        let end = if self.keep { "and they stay" } else { "and they are removed after it" };
+        Ok(format!(
+            "each mode writes {} files of up to {} in all to {shown} before it is measured, {end}; {} are free",
+            grouped(size.objects.into()),
+            bytes(each),
+            bytes(available)
+        ))
+    }
+
     /// An empty folder for the objects of `mode`.
     pub(super) fn folder(&self, mode: SseMode) -> Result<Directory, Failure> {
         let folder = self.root.join(mode.as_str());
@@ -135,6 +168,18 @@ fn remove(folder: &Path) -> io::Result<()> {
         Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
         _ => Ok(()),
     }
+}
+
+/// To one decimal, in the largest unit that leaves a whole part.
+fn bytes(bytes: u64) -> String {
+    let (power, unit) = match bytes {
+        0..0x10_0000 => (10, "KiB"),
+        0x10_0000..0x4000_0000 => (20, "MiB"),
+        0x4000_0000..0x100_0000_0000 => (30, "GiB"),
+        _ => (40, "TiB"),
+    };
+    let tenths = (u128::from(bytes) * 10) >> power;
+    format!("{}.{} {unit}", grouped(tenths / 10), tenths % 10)
 }
 
 /// What may be written at `folder`, in bytes; everything where the system does not say.

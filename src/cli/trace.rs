@@ -12,6 +12,9 @@ use s3seal::workload::log::{
 use super::log_file::{self, LogFile};
 use super::{Failure, progress};
 
+/// Files that an error names.
+const TRIED: usize = 5;
+
 #[derive(Debug, Default, Args)]
 #[group(skip)]
 pub(super) struct Arguments {
@@ -51,6 +54,7 @@ impl Arguments {
         let (mut gather, mut seen) = (Gather::default(), Seen::default());
         let (mut account, mut bad) = (Account::default(), BadLines::default());
         let alone = files.len() == 1;
+        let mut tried = Vec::new();
         for path in &files {
             let file = log_file::open(path, &bar)?;
             let guessed = if self.columns.is_some() { None } else { Format::guess(&file.head) };
@@ -59,14 +63,22 @@ impl Arguments {
                     let trace = self.parse(&file.name, file.input)?;
                     return Ok(Some((trace, name)));
                 }
-                Some(format) => add(&mut gather, &mut seen, &mut account, &mut bad, file, &format)?,
-                None => {}
+                Some(format) => {
+                    tried.push(format!("{} ({})", file.name, format.name()));
+                    add(&mut gather, &mut seen, &mut account, &mut bad, file, &format)?;
+                }
+                None => tried.push(format!("{} (in no format that is known)", file.name)),
             }
         }
         bar.finish_and_clear();
         let defaults = CsvFormat::default();
         account.check(defaults.max_bad, true).map_err(Failure::usage)?;
-        let trace = gather.finish(&name, defaults.default_bytes, bad).map_err(Failure::usage)?;
+        let trace = gather.finish(&name, defaults.default_bytes, bad).map_err(|error| match error {
+            LogError::Empty { .. } if !alone => {
+                Failure::usage(format_args!("{error}; tried {}", listed(&tried)))
+            }
+            error => Failure::usage(error),
+        })?;
         Ok(Some((trace, name)))
     }
 
@@ -88,6 +100,15 @@ impl Arguments {
             }
             error => Failure::usage(error),
         })
+    }
+}
+
+/// The first few of `names`, and how many more there are.
+fn listed(names: &[String]) -> String {
+    let shown = names.iter().take(TRIED).cloned().collect::<Vec<_>>().join(", ");
+    match names.len().saturating_sub(TRIED) {
+        0 => shown,
+        more => format!("{shown} and {more} more"),
     }
 }
 

@@ -58,6 +58,15 @@ impl Watch {
         self.bar.println(text);
     }
 
+    /// Says `text` above the view, or as a line in a pipe.
+    pub(super) fn announce(&self, text: &str) {
+        if self.terminal {
+            self.bar.println(text);
+        } else {
+            eprintln!("s3seal: {text}");
+        }
+    }
+
     /// Shows one run until it is `over`, which began when the view stood at `base`.
     pub(super) fn follow(
         &self,
@@ -75,13 +84,19 @@ impl Watch {
         };
         let pace = if self.terminal { Duration::from_secs(1) } else { LINE };
         let mut before = seen();
+        let mut said = before.at;
         let throttled_before = progress.throttled.load(Ordering::Relaxed);
-        let mut text = format!("{what}: sealing the population");
+        let mut text = sealing(what, progress);
         while !over.load(Ordering::Relaxed) {
             let now = seen();
             let elapsed = progress.elapsed_ns.load(Ordering::Relaxed);
             if elapsed == 0 {
                 // The population is being sealed: the rate begins with the first request.
+                text = sealing(what, progress);
+                if !self.terminal && now.at.duration_since(said) >= LINE {
+                    eprintln!("s3seal: {text}");
+                    said = now.at;
+                }
                 before = now;
             }
             if now.at.duration_since(before.at) >= pace && elapsed > 0 {
@@ -101,6 +116,20 @@ impl Watch {
             std::thread::park_timeout(TICK);
         }
     }
+}
+
+/// How far the population is.
+fn sealing(what: &str, progress: &Progress) -> String {
+    let [sealed, all] = [&progress.sealed, &progress.to_seal].map(|count| count.load(Ordering::Relaxed));
+    if all == 0 {
+        return format!("{what}: sealing the population");
+    }
+    let percent = sealed.min(all) * 100 / all;
+    format!(
+        "{what}: sealing the population, {} of {} objects, {percent} %",
+        grouped(sealed.into()),
+        grouped(all.into())
+    )
 }
 
 fn line(

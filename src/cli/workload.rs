@@ -26,7 +26,7 @@ pub(super) struct Arguments {
     #[command(flatten)]
     trace: trace::Arguments,
     /// Requests per second, in the long run
-    #[arg(long, value_name = "PER_SECOND", allow_negative_numbers = true)]
+    #[arg(long, value_name = "PER_SECOND", allow_negative_numbers = true, value_parser = rate)]
     rate: Option<f64>,
     /// The AWS Region: its KMS quota, where --quota gives none, and its prices
     #[arg(long, value_name = "REGION", value_delimiter = ',')]
@@ -304,6 +304,16 @@ pub(super) fn checked(path: &Path) -> Result<Scenario, Failure> {
     let arguments = Arguments { file: Some(path.into()), ..Arguments::default() };
     let work = arguments.work(None)?;
     Ok(work.source.scenario().clone())
+}
+
+/// `800`, `0.5`, `20k`, `1e4`.
+fn rate(text: &str) -> Result<f64, String> {
+    let wrong = || format!("`{text}` is no rate: expected requests per second such as 800, 0.5, 20k or 1e4");
+    let (number, factor) = match text.strip_suffix('k') {
+        Some(number) => (number, 1e3),
+        None => text.strip_suffix('M').map_or((text, 1.0), |number| (number, 1e6)),
+    };
+    number.parse::<f64>().map(|rate| rate * factor).map_err(|_| wrong())
 }
 
 fn set_rate(arrival: &mut ArrivalProcess, to: f64) {

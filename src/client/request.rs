@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::cache::{Fingerprint, Lent, Requester};
+use crate::cache::{Fingerprint, Lent, Opening, Requester};
 use crate::envelope::{DataKey, EncryptionContext, KeyArn, Keys, Slot, Suite, WrappedKey};
 use crate::request::Principal;
 use crate::units::Timestamp;
@@ -25,19 +25,20 @@ struct Prepared {
     key: KeyArn,
     context: EncryptionContext,
     principal: Principal,
-    requester: Requester,
     encrypt: Fingerprint,
+    decrypt: Opening,
 }
 
 impl KeyRequest {
     pub(super) fn new(
-        requester: Requester,
+        requester: &Requester,
         key: KeyArn,
         context: EncryptionContext,
         principal: Principal,
     ) -> Self {
-        let encrypt = Fingerprint::encrypt(&requester, &key, &context, SUITE);
-        Self(Arc::new(Prepared { key, context, principal, requester, encrypt }))
+        let encrypt = Fingerprint::encrypt(requester, &key, &context, SUITE);
+        let decrypt = Opening::new(requester, &key, &context, SUITE);
+        Self(Arc::new(Prepared { key, context, principal, encrypt, decrypt }))
     }
 
     /// The KMS key.
@@ -63,8 +64,7 @@ impl KeyRequest {
 
     /// What the data key in `wrapped` is filed under.
     pub(super) fn fingerprint_of(&self, wrapped: &WrappedKey) -> Fingerprint {
-        let Prepared { requester, key, context, .. } = &*self.0;
-        Fingerprint::decrypt(requester, key, context, SUITE, wrapped.as_bytes())
+        self.0.decrypt.of(wrapped.as_bytes())
     }
 }
 

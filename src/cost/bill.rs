@@ -26,6 +26,15 @@ impl Default for Terms {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum BillError {
+    /// A Region with a currency of its own.
+    #[error(
+        "{region} is billed in CNY, at prices of its own: expected a Region that AWS bills in USD, for \
+         bills are in USD alone"
+    )]
+    Currency {
+        /// Where.
+        region: Region,
+    },
     /// A line passes what is calculated exactly.
     #[error(
         "{item} in {region}: {quantity} {unit} in the smallest unit is beyond exact arithmetic: expected an amount below 10^15 USD"
@@ -124,12 +133,15 @@ impl Bill {
     /// Source: worked examples of AWS's price pages; docs/COST.md, rounding.
     ///
     /// # Errors
-    /// [`BillError`] for a quantity beyond exact arithmetic.
+    /// [`BillError`] for a quantity beyond exact arithmetic, and for a Region that is not billed in US dollars.
     pub fn new(usage: &Usage, book: &PriceBook, terms: Terms) -> Result<Self, BillError> {
         let month = usage.month();
         let mut lines = Vec::new();
         let mut allowance: Option<(Item, Option<Arc<Price>>, u128)> = None;
         for ((item, variant, region), quantity) in usage.iter().filter(|(_, quantity)| *quantity > 0) {
+            if !region.is_billed_in_usd() {
+                return Err(BillError::Currency { region });
+            }
             let base = item.unit().base(month);
             let line = |price: Option<Arc<Price>>, upto, quantity| {
                 let mut line =
@@ -290,6 +302,47 @@ mod tests {
         usage.add(Item::KmsRequest, Variant::None, "us-east-1".parse().unwrap(), u128::MAX).unwrap();
         let refused = Bill::new(&usage, &PriceBook::embedded(), Terms::default()).unwrap_err();
         assert!(matches!(refused, BillError::Overflow { item: Item::KmsRequest, .. }));
+    }
+
+    /// 100 GB a month are free, and the tiers begin behind them; a GB is 2³⁰ bytes on both sides.
+    #[test]
+    fn an_allowance_and_the_foot_of_a_tier_are_in_units_of_the_price() {
+        let region = "us-east-1".parse().unwrap();
+        let mut used = usage("2026-10");
+        used.add(Item::InternetTransfer, Variant::None, region, 150 << 30).unwrap();
+        let lines: Vec<_> = bill(&used)
+            .lines()
+            .iter()
+            .map(|line| (line.is_allowance(), line.quantity >> 30, line.amount.unwrap().to_string()))
+            .collect();
+        assert_eq!(lines, [(true, 100, "0.00".into()), (false, 50, "4.50".into())]);
+        // The price of the first ten has ended, and nobody says what came after it.
+        let text = "item,region,over,price,per,unit,source,until\n\
+                    internet-transfer,us-east-1,0,0.09,1,GB,contract,2026-01\n\
+                    internet-transfer,us-east-1,10,0.09,1,GB,contract,\n";
+        let book = PriceBook::embedded().overlay(text, "mine.csv").unwrap();
+        let alone = Bill::new(&used, &book, Terms { free_tier: false }).unwrap();
+        let lines: Vec<_> = alone.lines().iter().map(|line| (line.amount, line.quantity >> 30)).collect();
+        assert_eq!(lines, [(None, 10), (Some(Usd::from_cents(1_260)), 140)]);
+        // Exactly at its foot a tier has nothing.
+        let mut at_the_foot = usage("2026-10");
+        at_the_foot.add(Item::InternetTransfer, Variant::None, region, 10 << 30).unwrap();
+        assert_eq!(Bill::new(&at_the_foot, &book, Terms { free_tier: false }).unwrap().lines().len(), 1);
+    }
+
+    #[test]
+    fn a_region_that_is_billed_in_yuan_has_no_bill_in_dollars() {
+        for region in ["cn-north-1", "cn-northwest-1"] {
+            let mut usage = usage("2026-10");
+            usage.add(Item::KmsRequest, Variant::None, region.parse().unwrap(), 1).unwrap();
+            let prices =
+                format!("item,region,price,per,unit,source\nkms-request,{region},0.2,10000,request,contract");
+            let book = PriceBook::embedded().overlay(&prices, "cny.csv").unwrap();
+            let refused = Bill::new(&usage, &book, Terms::default()).unwrap_err();
+            assert_eq!(refused, BillError::Currency { region: region.parse().unwrap() });
+            assert!(refused.to_string().contains("is billed in CNY"), "{refused}");
+        }
+        assert_eq!(Region::all().filter(|region| !region.is_billed_in_usd()).count(), 2);
     }
 
     #[test]

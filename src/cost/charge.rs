@@ -90,3 +90,68 @@ impl Bill {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cost::{Item, PriceBook, StorageClass, Terms, Usage, Variant};
+
+    #[test]
+    fn json_has_each_line_as_it_is_billed_and_says_what_has_no_price() {
+        let mut usage = Usage::new("2026-10".parse().unwrap());
+        let [home, other] = ["us-east-1", "eu-west-3"].map(|region| region.parse().unwrap());
+        usage.add(Item::KmsRequest, Variant::None, home, 21_234).unwrap();
+        usage.add_stored(StorageClass::Standard, home, 1 << 30).unwrap();
+        let bill = |usage: &Usage| Bill::new(usage, &PriceBook::embedded(), Terms::default()).unwrap();
+        let whole = bill(&usage).json();
+        assert_eq!(whole["complete"], true);
+        usage.add(Item::KmsRequest, Variant::None, other, 5).unwrap();
+        let json = bill(&usage).json();
+        // 1,239 requests beyond the free tier, of which eu-west-3 goes first by its code, and a GB-month.
+        for (field, value) in [
+            ("month", "2026-10"),
+            ("total", "0.02"),
+            ("total_exact", "0.026717"),
+            ("encryption_adds", "0.00"),
+            ("encryption_adds_exact", "0.003717"),
+        ] {
+            assert_eq!(json[field], value, "{field}");
+        }
+        let line = |item: &str, place: usize| {
+            let lines = json["lines"].as_array().unwrap();
+            lines.iter().filter(|line| line["item"] == item).nth(place).unwrap().clone()
+        };
+        let storage = line("storage", 0);
+        let shown = ["quantity", "quantity_base", "amount", "exact", "confidence", "encryption"]
+            .map(|f| storage[f].clone());
+        assert_eq!(
+            shown,
+            [
+                json!("1"),
+                json!((744_u64 << 30).to_string()),
+                json!("0.02"),
+                json!("0.023"),
+                json!("found"),
+                json!(false)
+            ]
+        );
+        let free = line("kms-request", 0);
+        assert_eq!(
+            (&free["quantity"], &free["encryption"], &free["amount"]),
+            (&json!("5"), &json!(true), &json!("0.00"))
+        );
+        usage.add(Item::KmsKey, Variant::None, "us-gov-west-1".parse().unwrap(), 1).unwrap();
+        usage.add(Item::Dsse, Variant::None, other, 1 << 30).unwrap();
+        let json = bill(&usage).json();
+        let missing = json["lines"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .find(|line| line["region"] == "eu-west-3" && line["item"] == "dsse");
+        let missing = missing.unwrap();
+        assert_eq!(
+            (&json["complete"], &missing["confidence"], &missing["amount"]),
+            (&json!(false), &json!("missing"), &Value::Null)
+        );
+    }
+}

@@ -49,7 +49,7 @@ pub use price_file::{PriceError, PriceProblem};
 pub use quantity::{QuantityError, bytes, count, ungrouped};
 pub use region::Region;
 pub use table::{Column, Table, grouped, grouped_decimal};
-pub use transition::{Method, Months, break_even};
+pub use transition::{Method, Months, break_even, months_to_break_even};
 pub use usage::{Usage, UsageError};
 pub use usage_file::{UsageFile, UsageFileError, UsageFileProblem};
 

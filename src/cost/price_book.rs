@@ -272,6 +272,45 @@ mod tests {
     }
 
     #[test]
+    fn an_allowance_is_that_of_its_month_and_stands_beside_the_prices_of_every_region() {
+        let book = PriceBook::embedded();
+        let free = |on| book.allowance(Item::InternetTransfer, month(on)).map(|row| row.per);
+        assert_eq!([free("2021-11"), free("2021-12")], [Some(1), Some(100)]);
+        let listed = |place| book.rows_for(region(place)).filter(|row| row.scope == Scope::Account).count();
+        assert!(listed("us-east-1") >= 3 && listed("us-east-1") == listed("us-gov-west-1"));
+    }
+
+    #[test]
+    fn a_file_replaces_what_it_covers_and_no_more() {
+        let over = |rows: &str| {
+            let text = format!("item,variant,region,price,per,unit,source,from\n{rows}");
+            PriceBook::embedded().overlay(&text, "mine.csv").unwrap()
+        };
+        let price = |book: &PriceBook, item, class, place: &str| {
+            let mut tiers = book.tiers(item, class, region(place), month("2026-10"));
+            tiers.next().and_then(|row| row.usd).map(|usd| usd.normalize().to_string())
+        };
+        let (plain, standard) = (Variant::None, Variant::Class(crate::cost::StorageClass::Standard));
+        // All Regions: also in place of what holds for the commercial ones.
+        let book = over("kms-key,,all,2,1,key-month,contract,\n");
+        assert_eq!(price(&book, Item::KmsKey, plain, "us-east-1").as_deref(), Some("2"));
+        // The commercial ones: not GovCloud.
+        let book = over("get-request,STANDARD,commercial,9,1000,request,contract,\n");
+        assert_eq!(price(&book, Item::GetRequest, standard, "us-east-1").as_deref(), Some("9"));
+        let before = price(&PriceBook::embedded(), Item::GetRequest, standard, "us-gov-west-1");
+        assert_eq!(price(&book, Item::GetRequest, standard, "us-gov-west-1"), before);
+        assert!(before.is_some());
+        // One class: not the others.
+        let book = over("get-request,GLACIER,us-east-1,9,1000,request,contract,\n");
+        assert_eq!(price(&book, Item::GetRequest, standard, "us-east-1").as_deref(), Some("0.0004"));
+        // A row of its own that does not hold yet leaves the month to the wider one.
+        let book = over(
+            "kms-key,,us-east-1,3,1,key-month,contract,2027-01\nkms-key,,commercial,2,1,key-month,contract,\n",
+        );
+        assert_eq!(price(&book, Item::KmsKey, plain, "us-east-1").as_deref(), Some("2"));
+    }
+
+    #[test]
     fn a_file_prices_alone_what_it_prices_and_leaves_the_rest() {
         let text = "item,region,price,per,unit,source\nkms-request,all,0.02,10000,request,contract\n";
         let book = PriceBook::embedded().overlay(text, "mine.csv").unwrap();

@@ -1,4 +1,4 @@
-//! Counts and sizes as people write them, read exactly: `10M`, `2.5k`, `64KiB`, `1,000,000`.
+//! Counts and sizes as people write them, read exactly: `10M`, `2.5k`, `1e9`, `64KiB`, `1,000,000`.
 
 use std::str::FromStr;
 
@@ -16,8 +16,10 @@ pub struct QuantityError {
     pub expected: &'static str,
 }
 
-const COUNT_FORM: &str = "a whole number such as 15000, 15k, 2.5M or 1G";
+const COUNT_FORM: &str = "a whole number such as 15000, 15k (thousand), 2.5M (million), 1G (billion) or 1e9";
 const BYTES_FORM: &str = "a size such as 4096, 64KiB, 1.5GB or 2TiB";
+/// Most digits of an exponent: 10^99 passes every count, and its power is never taken.
+const EXPONENT_DIGITS: usize = 2;
 
 const COUNT_UNITS: [(&str, u64); 6] =
     [("", 1), ("k", 1_000), ("K", 1_000), ("M", 1_000_000), ("G", 1_000_000_000), ("T", 1_000_000_000_000)];
@@ -69,6 +71,15 @@ pub fn ungrouped(text: &str) -> Option<String> {
     grouped.then(|| text.replace(',', ""))
 }
 
+/// The power of ten at the front of what follows a number's digits (`e9`), and what follows that; 0 where there is none.
+fn exponent(rest: &str) -> (u32, &str) {
+    let Some(digits) = rest.strip_prefix(['e', 'E']) else { return (0, rest) };
+    let digits = digits.strip_prefix('+').unwrap_or(digits);
+    let length = digits.bytes().take_while(u8::is_ascii_digit).count();
+    let power = digits[..length].parse().ok().filter(|_| length <= EXPONENT_DIGITS);
+    power.map_or((0, rest), |power| (power, &digits[length..]))
+}
+
 fn scaled(
     text: &str,
     units: &[(&str, u64)],
@@ -82,7 +93,8 @@ fn scaled(
         return Err(wrong("negative"));
     }
     let split = plain.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(plain.len());
-    let (digits, unit) = plain.split_at(split);
+    let (digits, rest) = plain.split_at(split);
+    let (power, unit) = exponent(rest);
     let unit = spell(unit.trim());
     let Some((_, factor)) = units.iter().find(|(name, _)| *name == unit) else {
         return Err(wrong(if digits.is_empty() { "no number" } else { "in an unknown unit" }));
@@ -92,7 +104,10 @@ fn scaled(
         return Err(wrong("too large"));
     }
     let number = Decimal::from_str_exact(digits).map_err(|_| wrong("no number"))?;
-    let product = number.normalize().checked_mul(Decimal::from(*factor)).ok_or_else(|| wrong("too large"))?;
+    let power = 10_u64.checked_pow(power).ok_or_else(|| wrong("too large"))?;
+    let product = number.normalize().checked_mul(Decimal::from(*factor));
+    let product = product.and_then(|product| product.normalize().checked_mul(Decimal::from(power)));
+    let product = product.ok_or_else(|| wrong("too large"))?;
     if !product.is_integer() {
         return Err(wrong("not whole"));
     }
@@ -114,6 +129,16 @@ mod tests {
         );
         assert_eq!((count("1,234.5k"), bytes("1,024KiB")), (Ok(1_234_500), Ok(1_048_576)));
         assert_eq!(count("18446744073709551615"), Ok(u64::MAX));
+        assert_eq!(
+            ["1e9", "2.5E6", "1e+3", "1.5e1k", "1e0"].map(|text| count(text).ok()),
+            [1_000_000_000, 2_500_000, 1_000, 15_000, 1].map(Some)
+        );
+        assert_eq!(bytes("1e3KiB"), Ok(1_024_000));
+        let units =
+            ["1KiB", "1MiB", "1GiB", "1TiB", "1PiB"].map(|text| bytes(text).unwrap().trailing_zeros());
+        assert_eq!(units, [10, 20, 30, 40, 50]);
+        let units = ["1kb", "1MB", "1GB", "1TB", "1PB"].map(|text| bytes(text).unwrap().ilog10());
+        assert_eq!(units, [3, 6, 9, 12, 15]);
         assert_eq!(bytes("64KiB"), Ok(65_536));
         assert_eq!(bytes("1.5 GiB"), Ok(1_610_612_736));
         assert_eq!(bytes("5MB"), Ok(5_000_000));
@@ -130,6 +155,14 @@ mod tests {
             ("ten", "no number"),
             ("1.2.3", "no number"),
             ("5 apples", "in an unknown unit"),
+            ("300m", "in an unknown unit"),
+            ("1e", "in an unknown unit"),
+            ("1e-3", "in an unknown unit"),
+            ("1e123", "in an unknown unit"),
+            ("e9", "no number"),
+            ("1e20", "too large"),
+            ("1e99", "too large"),
+            ("1.23e1", "not whole"),
             ("2,5M", DECIMAL_COMMA),
             ("1,5", DECIMAL_COMMA),
             ("0,5k", DECIMAL_COMMA),
@@ -138,6 +171,8 @@ mod tests {
             ("1000,000", DECIMAL_COMMA),
             (",500", DECIMAL_COMMA),
             ("1,,000", DECIMAL_COMMA),
+            ("1,000k,000", DECIMAL_COMMA),
+            ("1,000.5,000", DECIMAL_COMMA),
             ("1.5,000", DECIMAL_COMMA),
             ("18446744073709551616", "too large"),
             ("99999999999999999999999999999999", "too large"),

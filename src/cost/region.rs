@@ -76,6 +76,14 @@ impl Region {
     }
 }
 
+impl Region {
+    /// Whether AWS bills it in US dollars. In China it is billed in yuan. Source: infracost golden file of S3 in China
+    /// (docs/SOURCES.md, cost).
+    pub fn is_billed_in_usd(self) -> bool {
+        !self.as_str().starts_with("cn-")
+    }
+}
+
 impl fmt::Display for Region {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.as_str())

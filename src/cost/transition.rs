@@ -3,6 +3,7 @@
 use std::fmt;
 
 use rust_decimal::prelude::ToPrimitive;
+use rust_decimal::{Decimal, RoundingStrategy};
 
 use super::{Item, Month, Region, StorageClass, Usage, UsageError, Variant};
 use crate::units::Usd;
@@ -110,9 +111,44 @@ pub fn break_even(once: Usd, monthly_saving: Usd) -> Months {
     months.and_then(|months| months.to_u64()).map_or(Months::Never, Months::After)
 }
 
+/// After how many months `once` has been saved, to one decimal, rounded up: 0 when it costs nothing; none where nothing is
+/// saved by the month.
+pub fn months_to_break_even(once: Usd, monthly_saving: Usd) -> Option<Decimal> {
+    if once <= Usd::ZERO {
+        return Some(Decimal::ZERO);
+    }
+    let saves = monthly_saving > Usd::ZERO;
+    let months = saves.then(|| once.decimal().checked_div(monthly_saving.decimal())).flatten()?;
+    Some(months.round_dp_with_strategy(1, RoundingStrategy::AwayFromZero))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn each_method_uses_its_requests_and_a_batch_its_job_and_objects_besides() {
+        let (region, month) = ("us-east-1".parse().unwrap(), "2026-10".parse().unwrap());
+        let used = |method: Method, objects| -> Vec<(&str, u128)> {
+            let usage = method.usage(objects, 7, StorageClass::Standard, region, month).unwrap();
+            usage.iter().map(|((item, ..), quantity)| (item.as_str(), quantity)).collect()
+        };
+        let [kms, job, each] = [("kms-request", 7), ("batch-job", 1), ("batch-object", 5)];
+        let expected = |method: Method| match method {
+            Method::CopyObject => vec![("put-request", 5), kms],
+            Method::BatchCopy => vec![("put-request", 5), job, each, kms],
+            Method::UpdateEncryption => vec![("update-encryption-request", 5), kms],
+            Method::BatchUpdateEncryption => vec![("update-encryption-request", 5), job, each, kms],
+        };
+        for method in Method::ALL {
+            let (mut found, mut expected) = (used(method, 5), expected(method));
+            found.sort_unstable();
+            expected.sort_unstable();
+            assert_eq!(found, expected, "{method}");
+            assert!(used(method, 0).is_empty() && !used(method, 1).is_empty(), "{method}");
+            assert_eq!(method.copies(), found.iter().any(|(item, _)| *item == "put-request"), "{method}");
+        }
+    }
 
     #[test]
     fn months_to_break_even_round_up() {
@@ -122,5 +158,14 @@ mod tests {
         assert_eq!(months(900, 0), Months::Never);
         assert_eq!(months(900, -1), Months::Never);
         assert_eq!(months(0, 0), Months::After(0));
+        assert_eq!(months(1, 300), Months::After(1));
+        let exact = |once, saving| {
+            months_to_break_even(Usd::from_cents(once), Usd::from_cents(saving))
+                .map(|months| months.to_string())
+        };
+        assert_eq!(exact(68, 100).as_deref(), Some("0.7"));
+        assert_eq!([exact(925, 300), exact(901, 300)].map(Option::unwrap), ["3.1", "3.1"], "rounded up");
+        assert_eq!([exact(900, 300), exact(0, 0), exact(-5, 10)].map(Option::unwrap), ["3", "0", "0"]);
+        assert_eq!([exact(900, 0), exact(900, -1)], [None, None]);
     }
 }

@@ -82,6 +82,10 @@ impl Header {
         Self::parse(&bytes).map_err(invalid)
     }
 
+    pub(super) fn core(&self) -> &Core {
+        &self.core
+    }
+
     /// Where the data key comes from.
     pub fn slot(&self) -> &Slot {
         &self.slot

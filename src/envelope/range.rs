@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::error::OpenError;
 use super::frame::{self, Run, Threads};
-use super::open::Unlocked;
+use super::open::{Header, Unlocked};
 
 /// A range of plaintext as HTTP asks for it. Source: RFC 9110, section 14.1.2.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,6 +46,21 @@ impl RangePlan {
     /// The plaintext that the range comes to, clamped to the object.
     pub fn plaintext(&self) -> Range<u64> {
         self.plaintext.clone()
+    }
+}
+
+impl Header {
+    /// What to read of an object for `bytes` of its plaintext from `first` on, before its keys are at hand: the header itself
+    /// and the frames. None where the header does not announce a length, which then only the last frame proves, and for
+    /// what lies beyond it. Nothing here is authentic: whoever opens what was read plans anew.
+    pub(crate) fn stretches(&self, first: u64, bytes: u64) -> Option<[Range<u64>; 2]> {
+        let (layout, header) = (self.core().layout(), self.as_bytes().len() as u64);
+        let length = self.core().length.filter(|length| first < *length)?;
+        let end = first.saturating_add(bytes).min(length);
+        let (frame, stride, body) =
+            (layout.frame.bytes() as u64, layout.stride() as u64, layout.body_bytes(length));
+        let offset = |number: u64| header + (number * stride).min(body);
+        Some([0..header, offset(first / frame)..offset(end.div_ceil(frame))])
     }
 }
 

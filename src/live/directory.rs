@@ -1,6 +1,7 @@
 //! Objects as files of a directory, through `object_store`; each call runs on the thread that makes it.
 
 use std::error::Error;
+use std::ops::Range;
 use std::sync::Arc;
 
 use futures_executor::{block_on, block_on_stream};
@@ -61,6 +62,12 @@ impl Directory {
         read.map(Vec::from).map_err(|error| failure("read", path.as_ref(), &error))
     }
 
+    /// These bytes of the file.
+    pub(super) fn read_stretch(&self, path: &Path, stretch: Range<u64>) -> Result<Vec<u8>, FileError> {
+        let read = block_on(self.files.get_range(path, stretch));
+        read.map(Vec::from).map_err(|error| failure("read", path.as_ref(), &error))
+    }
+
     pub(super) fn look_up(&self, path: &Path) -> Result<(), FileError> {
         let found = block_on(self.files.head(path));
         found.map(|_| ()).map_err(|error| failure("look up", path.as_ref(), &error))
@@ -103,6 +110,8 @@ mod tests {
         let path = Path::from("bucket-0000/p0000/o1.v0");
         directory.write(&path, vec![7; 100]).unwrap();
         assert_eq!(directory.read(&path).unwrap(), vec![7; 100]);
+        directory.write(&path, (0..100).collect()).unwrap();
+        assert_eq!(directory.read_stretch(&path, 2..4).unwrap(), [2, 3]);
         directory.look_up(&path).unwrap();
         directory.list(&Path::from("bucket-0000/p0000")).unwrap();
         directory.remove(&path);

@@ -171,7 +171,7 @@ where
         kms.keys.iter().map(|&key| kms.model.header(Granted { key, material: 0 })).collect();
     let measured_from = Timestamp::ZERO + scenario.warm_up;
     let lifetime = settings.bucket_key.lifetime;
-    let store = Store::new(source, &vault, &headers, lifetime, options, buffers)?;
+    let store = Store::new(source, &vault, &headers, lifetime, options, buffers, progress)?;
     let hosts = scenario.fleet.hosts;
     let caches = (0..Core::<C>::caches(mode, hosts))
         .map(|_| cache::Core::new(seal.clone(), open.clone(), make))

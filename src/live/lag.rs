@@ -60,6 +60,8 @@ mod tests {
             kms_calls: 0,
             throttles: 0,
             retries: 0,
+            crypto_bytes: 0,
+            s3_requests: 1,
             bytes: 0,
             bucket: 0,
             principal: 0,

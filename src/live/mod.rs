@@ -39,6 +39,6 @@ pub use directory::{Directory, FileError};
 pub use driver::{IN_FLIGHT_MAX_DEFAULT, Options, Run, run, run_source};
 pub use error::{LiveError, WorkError};
 pub use lag::{LAG_MATERIAL, LAG_MAX, LAG_SHARE, spoiled};
-pub use store::Buffers;
+pub use store::{Buffers, PopulationSize};
 pub use task::HAND_OUT_BYTES;
 pub use watch::{Progress, Times};

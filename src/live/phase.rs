@@ -186,15 +186,15 @@ where
         let in_directory = self.store.directory.is_some();
         let writes = matches!(running.phase, Phase::Seal | Phase::Write | Phase::Touch);
         let name = name_of(&arrival, writes);
+        let range = match arrival.shape {
+            // All of it, or of an object that is shorter by now than the trace says.
+            Shape::Range { bytes, .. } if bytes >= arrival.bytes => None,
+            Shape::Range { first, bytes } => Some((first, bytes)),
+            _ => None,
+        };
         let source = || running.source.clone().expect("a request without its object ends before");
         let work = match (running.phase, operation) {
             (Phase::Open, _) => {
-                let range = match arrival.shape {
-                    // All of it, or of an object that is shorter by now than the trace says.
-                    Shape::Range { bytes, .. } if bytes >= arrival.bytes => None,
-                    Shape::Range { first, bytes } => Some((first, bytes)),
-                    _ => None,
-                };
                 Work::Open { source: source(), sealed: std::mem::take(&mut running.sealed), range }
             }
             (Phase::Seal, _) => {
@@ -217,7 +217,7 @@ where
                 Work::Complete { parts: std::mem::take(&mut running.parts), version }
             }
             _ if !in_directory => return None,
-            (Phase::Read, _) => Work::Read { source: source() },
+            (Phase::Read, _) => Work::Read { source: source(), range },
             (Phase::Write, _) => {
                 let number = match operation {
                     Operation::UploadPart => part_number(running.parts.len()).into(),

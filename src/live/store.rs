@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use object_store::path::Path;
 use rayon::prelude::*;
@@ -11,7 +12,8 @@ use super::directory::Directory;
 use super::driver::Options;
 use super::error::{LiveError, WorkError};
 use super::vault::{Held, Kind, Name, Vault};
-use crate::envelope::{Part, WrappedKey};
+use super::watch::Progress;
+use crate::envelope::{Header, Part, WrappedKey};
 use crate::kms::BlobHeader;
 use crate::pipeline::{KeyHandle, Standing, is_cached};
 use crate::request::SseMode;
@@ -23,6 +25,12 @@ const OBJECTS_MAX: u64 = 1 << 28;
 
 /// What a file takes beyond its plaintext, at most: header and tags, and the rest of its last block.
 const FILE_BYTES: u64 = 4_096;
+
+/// What is read of a file for its header: more than one takes, whatever the mode. Source: docs/FORMAT.md, the slots.
+const HEADER_BYTES_READ: u64 = 4_096;
+
+/// Files of at most this many bytes are read whole, ranges of them, too: one access instead of two.
+const WHOLE_BYTES: u64 = 32 << 10;
 
 /// Buffers kept for the next body.
 const SPARE_MAX: usize = 64;
@@ -47,6 +55,8 @@ pub(super) enum Sealed {
         path: Path,
         /// The key of KMS that it names, where it stands under one of its own: S3 has that at hand before it reads.
         wrapped: Option<WrappedKey>,
+        /// Bytes of the file.
+        bytes: u64,
     },
 }
 
@@ -76,10 +86,44 @@ impl Sealed {
         mode: SseMode,
     ) -> Result<Self, WorkError> {
         let Some(directory) = directory else { return Ok(Self::Memory(envelope)) };
-        let path = path();
+        let (path, bytes) = (path(), envelope.len() as u64);
         let wrapped = if is_cached(mode) { None } else { Vault::wrapped(&envelope).ok() };
         directory.write(&path, envelope)?;
-        Ok(Self::File { path, wrapped })
+        Ok(Self::File { path, wrapped, bytes })
+    }
+
+    /// Of a file what `bytes` of the plaintext from `first` on need: its header and their frames, in a first and a second
+    /// access. All of the envelope where there is less to save than an access costs, or in memory.
+    pub(super) fn stretch(
+        &self,
+        (first, bytes): (u64, u64),
+        directory: Option<&Directory>,
+    ) -> Result<Cow<'_, [u8]>, WorkError> {
+        let (Self::File { path, bytes: of, .. }, Some(directory)) = (self, directory) else {
+            return self.bytes(directory);
+        };
+        if *of <= WHOLE_BYTES {
+            return self.bytes(Some(directory));
+        }
+        let front = directory.read_stretch(path, 0..HEADER_BYTES_READ)?;
+        if Header::length(&front)? > front.len() {
+            return self.bytes(Some(directory));
+        }
+        let Some([header, frames]) = Header::parse(&front)?.stretches(first, bytes) else {
+            return self.bytes(Some(directory));
+        };
+        let mut read = front;
+        read.truncate(usize::try_from(header.end).expect("within what was read"));
+        read.append(&mut directory.read_stretch(path, frames)?);
+        Ok(Cow::Owned(read))
+    }
+
+    /// Bytes of the whole envelope.
+    pub(super) fn length(&self) -> u64 {
+        match self {
+            Self::Memory(envelope) => envelope.len() as u64,
+            Self::File { bytes, .. } => *bytes,
+        }
     }
 
     /// The envelope.
@@ -91,6 +135,41 @@ impl Sealed {
                 Ok(Cow::Owned(directory.read(path)?))
             }
         }
+    }
+}
+
+/// How large the population of a run is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PopulationSize {
+    /// Objects.
+    pub objects: u64,
+    /// Their plaintext; of a trace, what they may come to at most.
+    pub bytes: u64,
+}
+
+impl PopulationSize {
+    /// That of `source`, in whatever mode.
+    ///
+    /// # Errors
+    /// [`LiveError::Objects`] for more objects than a run takes.
+    pub fn of(source: &Source) -> Result<Self, LiveError> {
+        let population = source.population();
+        if population.count() > OBJECTS_MAX {
+            return Err(LiveError::Objects { count: population.count(), expected: OBJECTS_MAX });
+        }
+        Ok(match source {
+            Source::Scenario(_) => population.iter().fold(Self { objects: 0, bytes: 0 }, |sum, existing| {
+                Self { objects: sum.objects + 1, bytes: sum.bytes.saturating_add(existing.bytes) }
+            }),
+            Source::Replay(replay) => {
+                Self { objects: replay.scenario().objects.count, bytes: replay.bytes_at_most() }
+            }
+        })
+    }
+
+    /// What its files may take in a directory: header and tags, and the rest of the last block of each, beside the bytes.
+    pub fn in_files(self) -> u64 {
+        self.bytes.saturating_add(self.objects.saturating_mul(FILE_BYTES))
     }
 }
 
@@ -138,7 +217,8 @@ enum Names {
 }
 
 impl Store {
-    /// Seals the population of `source` by its mode, outside any quota. `headers` are those of KMS's blobs, by KMS key.
+    /// Seals the population of `source` by its mode, outside any quota, and counts its objects in `progress`. `headers` are
+    /// those of KMS's blobs, by KMS key.
     pub(super) fn new(
         source: &Source,
         vault: &Vault,
@@ -146,32 +226,24 @@ impl Store {
         lifetime: Span,
         options: &Options,
         buffers: &mut Buffers,
+        progress: &Progress,
     ) -> Result<Self, LiveError> {
         let directory = options.directory.clone();
         let population = source.population();
-        if population.count() > OBJECTS_MAX {
-            return Err(LiveError::Objects { count: population.count(), expected: OBJECTS_MAX });
-        }
-        let needed = |beside: u64| match source {
-            Source::Scenario(_) => {
-                population.iter().fold(0_u64, |sum, existing| sum.saturating_add(existing.bytes + beside))
-            }
-            Source::Replay(replay) => {
-                let objects = replay.scenario().objects.count;
-                replay.bytes_at_most().saturating_add(beside.saturating_mul(objects))
-            }
-        };
+        let needed = PopulationSize::of(source)?;
         if let Some(directory) = &directory {
-            let (bytes, available) = (needed(FILE_BYTES), directory.free());
+            let (bytes, available) = (needed.in_files(), directory.free());
             if bytes > available {
                 return Err(LiveError::Directory { bytes, available });
             }
         } else {
-            let (bytes, available) = (needed(0), options.memory_max);
+            let (bytes, available) = (needed.bytes, options.memory_max);
             if bytes > available {
                 return Err(LiveError::Memory { bytes, available });
             }
         }
+        progress.sealed.store(0, Ordering::Relaxed);
+        progress.to_seal.store(needed.objects, Ordering::Relaxed);
         let names = match vault.mode {
             SseMode::SseS3 | SseMode::SseC => Names::Nothing,
             SseMode::SseKms | SseMode::DsseKms => Names::Own,
@@ -191,7 +263,9 @@ impl Store {
                 }
                 let existing = population.object(object);
                 let files = directory.as_ref();
-                seal(&existing, names, vault, headers, &population, &keys, plain, sealed, files)
+                let sealed = seal(&existing, names, vault, headers, &population, &keys, plain, sealed, files);
+                progress.sealed.fetch_add(1, Ordering::Relaxed);
+                sealed
             })
             .collect::<Result<Vec<_>, WorkError>>()?;
         Ok(Self {
@@ -352,4 +426,46 @@ fn seal(
     vault.seal(held, name(existing), Part::Whole, plain, &mut sealed)?;
     let sealed = Sealed::keep(sealed, || vault.path(name(existing), 0), directory, vault.mode)?;
     Ok(Some(Arc::new(Stored { handle, object: existing.object, version: 0, sealed })))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::envelope::{CustomerKey, Identity, Keys, Options, Slot, seal_into};
+
+    #[test]
+    fn of_a_range_only_the_header_and_its_frames_are_read_and_small_files_whole() {
+        let folder = tempfile::tempdir().unwrap();
+        let directory = Directory::new(folder.path(), 1 << 30).unwrap();
+        let (key, identity) = (CustomerKey::generate().unwrap(), Identity::object("bucket", "key"));
+        let kept = |bytes: usize| {
+            let mut envelope = Vec::new();
+            let plain = vec![7; bytes];
+            seal_into(
+                Keys::Customer(&key),
+                &Slot::SseC,
+                &identity,
+                &plain,
+                Options::default(),
+                &mut envelope,
+            )
+            .unwrap();
+            let path = || Path::from(format!("o{bytes}"));
+            (Sealed::keep(envelope.clone(), path, Some(&directory), SseMode::SseC).unwrap(), envelope)
+        };
+        let (sealed, envelope) = kept(1 << 20);
+        let header = Header::parse(&envelope).unwrap().as_bytes().len();
+        let frame = Options::default().frame_size.bytes();
+        let read = |range| sealed.stretch(range, Some(&directory)).unwrap().into_owned();
+        let first = read((5, 10));
+        assert_eq!(first, envelope[..header + frame + 16], "the first frame, and its tag");
+        let across = read((frame as u64 - 1, 2));
+        assert_eq!(across, envelope[..header + 2 * (frame + 16)], "two frames");
+        let last = read(((1 << 20) - 1, 1));
+        assert_eq!((last.len(), &last[..header]), (header + frame + 16, &envelope[..header]));
+        assert_eq!(read((1 << 20, 1)), envelope, "beyond the end: all of it, and opening says so");
+        let (small, envelope) = kept(1_000);
+        assert_eq!(small.stretch((5, 10), Some(&directory)).unwrap(), envelope);
+        assert_eq!(Sealed::Memory(envelope.clone()).stretch((5, 10), None).unwrap(), envelope);
+    }
 }

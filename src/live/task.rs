@@ -33,8 +33,8 @@ pub(super) enum Work {
     Seal { plain: Vec<u8>, body: Body, part: Part },
     /// Open all of it, or bytes from an offset on, and compare. `sealed` is what was read of a file.
     Open { source: Arc<Stored>, sealed: Vec<u8>, range: Option<(u64, u64)> },
-    /// Read a file.
-    Read { source: Arc<Stored> },
+    /// Read a file, or of it what bytes from an offset on need.
+    Read { source: Arc<Stored>, range: Option<(u64, u64)> },
     /// Write an envelope to a file, as the version or part of this number.
     Write { sealed: Vec<u8>, number: u64 },
     /// Look a file up.
@@ -93,8 +93,12 @@ impl Bench {
         match work {
             Work::Seal { plain, body, part } => self.seal(held, name, plain, body, part, out),
             Work::Open { source, sealed, range } => self.open(held, name, &source, sealed, range, out),
-            Work::Read { source } => self.timed(|| {
-                let envelope = source.sealed.bytes(self.directory.as_ref())?;
+            Work::Read { source, range } => self.timed(|| {
+                let directory = self.directory.as_ref();
+                let envelope = match range {
+                    None => source.sealed.bytes(directory)?,
+                    Some(range) => source.sealed.stretch(range, directory)?,
+                };
                 Ok(Product::Read(envelope.into_owned()))
             }),
             Work::Write { sealed, number } => {
@@ -165,7 +169,10 @@ impl Bench {
         let start = self.clock.now();
         let opened = match range {
             None => self.vault.open(held, name, envelope, &mut out),
-            Some(range) => self.vault.open_range(held, name, envelope, range).map(|opened| out = opened),
+            Some(range) => {
+                let length = source.sealed.length();
+                self.vault.open_range(held, name, envelope, length, range).map(|opened| out = opened)
+            }
         };
         let at = self.clock.now();
         let offset = range.map_or(0, |(first, _)| first);

@@ -180,19 +180,25 @@ impl Vault {
         Ok(unlocked.open_into(&envelope[unlocked.header_bytes()..], Threads::Pool, out)?)
     }
 
-    /// `bytes` of the plaintext of `envelope`, from `first` on.
+    /// `bytes` of the plaintext of an envelope of `length` bytes, from `first` on; `envelope` is all of it, or its header and
+    /// their frames.
     pub(super) fn open_range(
         &self,
         held: Option<&Held>,
         name: Name,
         envelope: &[u8],
+        length: u64,
         (first, bytes): (u64, u64),
     ) -> Result<Vec<u8>, WorkError> {
         let header = Header::parse(envelope)?;
         let unwrapped = self.unwrap(header.slot(), held, name)?;
         let unlocked = header.unlock(unwrapped.keys(), &self.identity(name), Backend::default())?;
         let range = ByteRange::FromTo { first, last: first + bytes - 1 };
-        let plan = unlocked.plan_range(range, envelope.len() as u64)?;
+        let plan = unlocked.plan_range(range, length)?;
+        if (envelope.len() as u64) < length {
+            let frames = &envelope[unlocked.header_bytes()..];
+            return Ok(unlocked.open_range(&plan, frames, &[], Threads::Pool)?);
+        }
         let cut = |range: &std::ops::Range<u64>| {
             let at = |offset| usize::try_from(offset).expect("within an envelope in memory");
             &envelope[at(range.start)..at(range.end)]

@@ -11,6 +11,10 @@ const BUCKETS: usize = 64 * 8;
 /// How far a run is, for whoever watches it; and the way to end it early.
 #[derive(Debug, Default)]
 pub struct Progress {
+    /// Objects that the population of the run has.
+    pub to_seal: AtomicU64,
+    /// Those of them that are sealed, and written where there is a directory.
+    pub sealed: AtomicU64,
     /// Nanoseconds of the schedule that are over.
     pub elapsed_ns: AtomicU64,
     /// Requests that ended, dropped ones included.

@@ -48,6 +48,8 @@ impl Job {
             throttles: 0,
             retries: 0,
             bytes: 0,
+            crypto_bytes: 0,
+            s3_requests: 0,
             bucket: self.bucket,
             principal: self.principal,
             kms_key: self.kms_key,

@@ -76,6 +76,8 @@ struct Refusal {
     not_before: Timestamp,
     /// Whether S3 has its say, after S3's time.
     served: bool,
+    /// Whether S3 then answers with 4xx: what the client asked for cannot be, and is billed. Otherwise with 503 or 500.
+    is_clients: bool,
 }
 
 impl Refusal {
@@ -89,7 +91,9 @@ impl Refusal {
         };
         let retrier = if settings.retry_at_s3 { Retrier::S3 } else { Retrier::Nobody };
         let served = is_service_side(settings.mode);
-        Self { class: class(failure), ending, retrier, not_before: Timestamp::ZERO, served }
+        let is_clients =
+            matches!(failure, Failure::Denied | Failure::Disabled | Failure::NotFound | Failure::Invalid);
+        Self { class: class(failure), ending, retrier, not_before: Timestamp::ZERO, served, is_clients }
     }
 }
 
@@ -174,6 +178,7 @@ impl<Key: Clone + Keyed> Request<Key> {
             }
             (State::Refused(refusal), Input::Completed { took } | Input::Broken { took }) => {
                 self.outcome.s3 = self.outcome.s3 + took;
+                self.outcome.s3_requests += u32::from(refusal.is_clients);
                 self.back_off(core, refusal, now, out);
             }
             // A wake-up after the deadline, or a deadline after the wake-up.

@@ -133,9 +133,16 @@ pub fn spend(outcome: &mut Outcome, operation: Operation, phase: Phase, body: u6
         Phase::Serve => &mut outcome.s3,
     };
     *part = *part + took;
-    // A copy moves no bytes to or from its client.
-    if phase == Phase::Serve && operation != Operation::CopyObject {
-        outcome.bytes += body;
+    match phase {
+        Phase::Seal | Phase::Open => outcome.crypto_bytes += body,
+        Phase::Serve => {
+            outcome.s3_requests += 1;
+            // A copy moves no bytes to or from its client.
+            if operation != Operation::CopyObject {
+                outcome.bytes += body;
+            }
+        }
+        Phase::Read | Phase::Write | Phase::Touch => {}
     }
 }
 

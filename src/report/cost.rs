@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::summary::{Share, Summary};
+use super::share::CostAttribution;
+use super::summary::{Ended, S3Requests, Summary};
 use super::{Report, figure};
 use crate::cost::{
     Bill, BillError, Charge, Item, Month, PriceBook, Region, StorageClass, Terms, Usage, Variant,
@@ -85,7 +86,7 @@ pub struct Cost {
     pub saves: Option<Saving>,
     /// The bill line by line.
     pub lines: Vec<Charge>,
-    /// Whose the charge for KMS requests is.
+    /// Whose the charges for requests and bytes are.
     pub attribution: CostAttribution,
 }
 
@@ -111,30 +112,6 @@ pub struct Saving {
     pub usd: Usd,
 }
 
-/// Who causes the charge for KMS requests; each list sums to it, to the cent.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct CostAttribution {
-    /// By bucket.
-    pub bucket: Vec<CostShare>,
-    /// By principal.
-    pub principal: Vec<CostShare>,
-    /// By S3 operation, and refresh ahead.
-    pub operation: Vec<CostShare>,
-    /// By KMS key, without its monthly price.
-    pub kms_key: Vec<CostShare>,
-}
-
-/// The part of one member in the charge for KMS requests.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct CostShare {
-    /// Its name; none for all the members that the list does not name.
-    pub name: Option<String>,
-    /// KMS requests that it is billed for, by the month.
-    pub kms_requests: u64,
-    /// By the month; none where no price is known.
-    pub usd: Option<Usd>,
-}
-
 /// What S3 bills a request of `operation` as.
 ///
 /// Source: Amazon S3 price page, request classes; S3 user guide, usage types (docs/COST.md).
@@ -157,6 +134,34 @@ pub const fn body_passes(operation: Operation) -> u64 {
         Operation::PutObject | Operation::UploadPart | Operation::GetObject | Operation::GetObjectRange => 1,
         Operation::CopyObject => 2,
         _ => 0,
+    }
+}
+
+/// The classes of S3's bills, in the order of [`S3Requests`](super::S3Requests).
+pub(super) const CLASSES: [Item; 3] = [Item::PutRequest, Item::GetRequest, Item::DeleteRequest];
+
+/// The place of `operation` in [`CLASSES`].
+pub(super) const fn class(operation: Operation) -> usize {
+    match request_item(operation) {
+        Item::PutRequest => 0,
+        Item::GetRequest => 1,
+        _ => 2,
+    }
+}
+
+impl Ended {
+    /// The same by the class of S3's bills.
+    ///
+    /// S3 bills what it answers with 200 or 4xx, and nothing that it answers with 5xx. Where a report of an older program does
+    /// not say how many those were: one for each success or refusal, of which those never reached S3 that a client met at KMS.
+    pub(super) fn by_class(self, operation: Operation, mode: SseMode) -> S3Requests {
+        let mut requests = S3Requests::default();
+        let refused = if mode == SseMode::KmsCached { 0 } else { self.refused };
+        requests.requests[class(operation)] =
+            self.s3_requests.unwrap_or_else(|| self.succeeded.saturating_add(refused));
+        requests.crypto_bytes =
+            self.crypto_bytes.unwrap_or_else(|| self.bytes.saturating_mul(body_passes(operation)));
+        requests
     }
 }
 
@@ -192,7 +197,7 @@ impl Summary {
         if self.measured_ns == 0 {
             return Ok(None);
         }
-        Ok(Some(Counted::of(self)?.by_the_month(self, pricing.month).with_keys(self.mode, pricing)))
+        Ok(Some(Counted::new(self)?.by_the_month(self, pricing.month).with_keys(self.mode, pricing)))
     }
 }
 
@@ -223,22 +228,17 @@ struct Counted {
 }
 
 impl Counted {
-    fn of(run: &Summary) -> Result<Self, PricingError> {
+    fn new(run: &Summary) -> Result<Self, PricingError> {
         let kms_requests = run.kms.billed_in_window.unwrap_or(run.kms.billed);
         let mut counted = Self { requests: Vec::new(), kms_requests, dsse_bytes: 0 };
         for row in &run.operations {
             let operation = Operation::ALL.into_iter().find(|operation| operation.as_str() == row.operation);
             let operation =
                 operation.ok_or_else(|| PricingError::Operation(figure::name(&row.operation, NAME_CELLS)))?;
-            // S3 bills what it answers with 200 or 4xx, and nothing that it answers with 5xx. Where the client calls KMS,
-            // a request that KMS refused never reached S3.
-            let ended = row.ended();
-            let refused = if run.mode == SseMode::KmsCached { 0 } else { ended.refused };
-            counted.requests.push((request_item(operation), ended.succeeded.saturating_add(refused)));
-            if run.mode == SseMode::DsseKms {
-                let bytes = ended.bytes.saturating_mul(body_passes(operation));
-                counted.dsse_bytes = counted.dsse_bytes.saturating_add(bytes);
-            }
+            let ended = row.ended().by_class(operation, run.mode);
+            let item = request_item(operation);
+            counted.requests.push((item, ended.billed(item, run.mode)));
+            counted.dsse_bytes = counted.dsse_bytes.saturating_add(ended.billed(Item::Dsse, run.mode));
         }
         Ok(counted)
     }
@@ -261,6 +261,15 @@ impl Counted {
         // A measured part that cuts a second, or begins with a full token bucket, holds more than its share of the quota.
         let kms_requests = to(self.kms_requests).min(granted(run.quota_per_s, month));
         Self { requests: sums, kms_requests, dsse_bytes: to(self.dsse_bytes) }
+    }
+
+    /// How much of `item`.
+    fn of(&self, item: Item) -> u64 {
+        match item {
+            Item::KmsRequest => self.kms_requests,
+            Item::Dsse => self.dsse_bytes,
+            _ => self.requests.iter().find(|(known, _)| *known == item).map_or(0, |(_, count)| *count),
+        }
     }
 
     /// The usage, and the keys of the month.
@@ -318,7 +327,7 @@ impl Cost {
         if run.measured_ns == 0 {
             return Ok(None);
         }
-        let counted = Counted::of(run)?;
+        let counted = Counted::new(run)?;
         let month = counted.by_the_month(run, pricing.month);
         let completed = run.completed_in_window();
         let bill =
@@ -345,11 +354,6 @@ impl Cost {
         let terms = Terms { free_tier: false };
         let alone = Bill::new(&counted.usage(pricing), &pricing.book, terms)?;
         let per_million = |usd: Usd| usd.per_million(completed).map(|usd| usd.rounded(PER_MILLION_PLACES));
-        let charge: Option<Usd> = {
-            let lines = billed.lines().iter().filter(|line| line.item == Item::KmsRequest);
-            lines.map(|line| line.amount).sum()
-        };
-        let shares = |list: &[Share]| shares(list, charge, month.kms_requests);
         Ok(Some(Self {
             region: pricing.region.to_string(),
             month: pricing.month.to_string(),
@@ -369,32 +373,7 @@ impl Cost {
                 .map(|(total, encryption_adds)| PerMillion { total, encryption_adds }),
             saves,
             lines: billed.charges(),
-            attribution: CostAttribution {
-                bucket: shares(&run.attribution.bucket),
-                principal: shares(&run.attribution.principal),
-                operation: shares(&run.attribution.operation),
-                kms_key: shares(&run.attribution.kms_key),
-            },
+            attribution: CostAttribution::of(run, billed.lines(), |item| month.of(item)),
         }))
     }
-}
-
-/// `charge` and the month's `kms_requests` by the calls that each member is billed for, to the cent and the call and without
-/// a rest: each gets what the sum up to it is, rounded, less what those before it got.
-fn shares(list: &[Share], charge: Option<Usd>, kms_requests: u64) -> Vec<CostShare> {
-    let all: u128 = list.iter().map(|share| u128::from(share.billed)).sum::<u128>().max(1);
-    let cents = charge.map(Usd::cents);
-    let (mut sum, mut given, mut counted) = (0_u128, 0_i64, 0_u64);
-    let mut share = |share: &Share| {
-        sum += u128::from(share.billed);
-        let upto = |whole: u64| (u128::from(whole) * sum + all / 2) / all;
-        let usd = cents.map(|cents| {
-            let upto = i64::try_from(upto(cents.unsigned_abs())).expect("a part of what fits");
-            Usd::from_cents(upto - std::mem::replace(&mut given, upto))
-        });
-        let upto = u64::try_from(upto(kms_requests)).expect("a part of what fits");
-        let kms_requests = upto - std::mem::replace(&mut counted, upto);
-        CostShare { name: share.name.clone(), kms_requests, usd }
-    };
-    list.iter().map(&mut share).collect()
 }

@@ -21,6 +21,7 @@ mod record;
 mod recorder;
 mod search;
 mod series;
+mod share;
 mod html;
 mod markdown;
 mod merge;
@@ -35,22 +36,24 @@ use serde::{Deserialize, Serialize};
 
 pub use change_limit::{ChangeLimit, ChangeLimitError};
 pub use compare::{Change, CompareError, Comparison, Measure, Repeats, compare};
-pub use cost::{
-    Cost, CostAttribution, CostShare, PerMillion, Pricing, PricingError, Saving, body_passes, request_item,
-};
+pub use cost::{Cost, PerMillion, Pricing, PricingError, Saving, body_passes, request_item};
 pub use distribution::{Distribution, Percentiles};
 pub use finding::{Finding, Rule};
 pub use hdr::{LoggedRun, merge_interval_logs, write_interval_log};
-pub use html::{BillPage, BillSum, DARK, LIGHT, PlanPage, PlanPoint, ProfilePage, Theme};
+pub use html::{
+    BillPage, BillSum, DARK, LIGHT, LINES_MAX, Line, LineChart, LineName, LinePanel, PlanPage, PlanPoint,
+    ProfilePage, Theme,
+};
 pub use json::ReportError;
 pub use objective::{Limit, Miss, Objective, ObjectiveError, Objectives, Quantity};
 pub use record::{Coded, MergeError, OperationCoded, Record, Tallied};
 pub use recorder::{Phase, Recorder, Window};
 pub use search::{Probe, Search, Verdict};
+pub use share::{CostAttribution, CostPart, CostShare};
 pub use sink::Sink;
 pub use summary::{
     Amplification, Attribution, Cache, Ended, Endings, Kind, Kms, KmsOperation, Member, OperationSummary,
-    PhaseMeans, PhasePercentiles, REFRESH_AHEAD, Reuse, Run, SecondSummary, Share, Summary,
+    PhaseMeans, PhasePercentiles, REFRESH_AHEAD, Reuse, Run, S3Requests, SecondSummary, Share, Summary,
 };
 pub(crate) use table::Tone;
 pub use text::Style;

@@ -14,8 +14,8 @@ use serde::{Deserialize, Serialize};
 use super::distribution::{Distribution, empty};
 use super::recorder::{Answers, OperationRecord, Phase, Phases, Recorder, Window};
 use super::series::Second;
-use super::summary::{Ended, Member, Run, SecondSummary, Summary};
-use super::tally::{Calls, Tally};
+use super::summary::{Ended, Member, Run, S3Requests, SecondSummary, Summary};
+use super::tally::{Calls, Tally, ranked};
 use crate::request::{Ending, KeySource, Operation};
 use crate::units::Timestamp;
 
@@ -63,11 +63,14 @@ pub struct OperationCoded {
     pub failed: [Coded; Phase::ALL.len()],
 }
 
-/// KMS calls by the number of a member.
+/// KMS calls and S3 requests by the number of a member.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tallied {
     /// Number, calls, those of them that were throttled, those that cost money.
     pub calls: Vec<(u32, u64, u64, u64)>,
+    /// Number, S3 requests; none by KMS key, and in reports of older programs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub s3: Option<Vec<(u32, S3Requests)>>,
     /// Names of the largest.
     pub names: BTreeMap<u32, String>,
 }
@@ -234,17 +237,20 @@ impl OperationCoded {
 }
 
 impl Tallied {
-    fn new(tally: &Tally, name: impl Fn(u32) -> String) -> Self {
+    fn new(calls: &Tally<Calls>, s3: Option<&Tally<S3Requests>>, name: impl Fn(u32) -> String) -> Self {
+        let largest = ranked(calls, s3).into_iter().take(NAMED);
+        let names = largest.map(|(member, ..)| (member, name(member))).collect();
         let coded = |(member, calls): (u32, Calls)| (member, calls.sent, calls.throttled, calls.billed);
-        let calls: Vec<_> = tally.iter().map(coded).collect();
-        let mut largest: Vec<_> =
-            calls.iter().map(|(member, sent, ..)| (std::cmp::Reverse(*sent), *member)).collect();
-        largest.sort_unstable();
-        let names = largest.into_iter().take(NAMED).map(|(_, member)| (member, name(member))).collect();
-        Self { calls, names }
+        Self { calls: calls.iter().map(coded).collect(), s3: s3.map(|s3| s3.iter().collect()), names }
     }
 
-    fn decode(&self) -> Tally {
+    fn s3(&self) -> Tally<S3Requests> {
+        let mut tally = Tally::default();
+        self.s3.iter().flatten().for_each(|&(member, requests)| tally.add(member, requests));
+        tally
+    }
+
+    fn decode(&self) -> Tally<Calls> {
         let mut tally = Tally::default();
         for &(member, sent, throttled, billed) in &self.calls {
             tally.add(member, Calls { sent, throttled, billed });
@@ -260,6 +266,7 @@ impl Record {
             let [granted, throttled, refused, failed] = answers.by_answer;
             [granted, throttled, refused, failed, answers.billed]
         };
+        let s3 = |tally| recorder.s3_known.then_some(tally);
         Self {
             from_ns: recorder.window.from.as_nanos(),
             until_ns: recorder.window.until.as_nanos(),
@@ -278,9 +285,13 @@ impl Record {
                 .map(|(name, held)| (name.clone().into_owned(), answers(held)))
                 .collect(),
             call_time: Coded::new(&recorder.call_time),
-            by_bucket: Tallied::new(&recorder.by_bucket, |n| name(Member::Bucket(n))),
-            by_principal: Tallied::new(&recorder.by_principal, |n| name(Member::Principal(n))),
-            by_kms_key: Tallied::new(&recorder.by_kms_key, |n| name(Member::KmsKey(n))),
+            by_bucket: Tallied::new(&recorder.by_bucket, s3(&recorder.s3_by_bucket), |n| {
+                name(Member::Bucket(n))
+            }),
+            by_principal: Tallied::new(&recorder.by_principal, s3(&recorder.s3_by_principal), |n| {
+                name(Member::Principal(n))
+            }),
+            by_kms_key: Tallied::new(&recorder.by_kms_key, None, |n| name(Member::KmsKey(n))),
             by_operation: recorder
                 .by_operation
                 .iter()
@@ -319,6 +330,9 @@ impl Record {
         recorder.by_bucket = self.by_bucket.decode();
         recorder.by_principal = self.by_principal.decode();
         recorder.by_kms_key = self.by_kms_key.decode();
+        recorder.s3_by_bucket = self.by_bucket.s3();
+        recorder.s3_by_principal = self.by_principal.s3();
+        recorder.s3_known = self.by_bucket.s3.is_some() && self.by_principal.s3.is_some();
         if self.by_operation.len() != recorder.by_operation.len() {
             return Err(format!(
                 "{} operations, expected {}",

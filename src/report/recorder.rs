@@ -2,10 +2,11 @@
 
 use std::borrow::Cow;
 
+use super::cost::class;
 use super::distribution::Distribution;
 use super::series::Series;
-use super::summary::Ended;
-use super::tally::{Calls, Tally};
+use super::summary::{Ended, S3Requests};
+use super::tally::{Calls, Count, Tally};
 use crate::request::{Ending, KeySource, KmsAnswer, KmsCall, Operation, Outcome};
 use crate::units::{Span, Timestamp};
 
@@ -72,7 +73,7 @@ impl Phase {
 pub(super) type Phases = [Distribution; Phase::ALL.len()];
 
 /// What one operation left.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(super) struct OperationRecord {
     pub(super) succeeded: Phases,
     /// Started and did not succeed.
@@ -88,6 +89,23 @@ pub(super) struct OperationRecord {
     pub(super) bytes: u64,
     /// Those that ended in the measured part, whenever they were due.
     pub(super) ended: Ended,
+}
+
+impl Default for OperationRecord {
+    fn default() -> Self {
+        Self {
+            succeeded: Phases::default(),
+            failed: Phases::default(),
+            endings: Default::default(),
+            sources: Default::default(),
+            kms_calls: 0,
+            throttles: 0,
+            retries: 0,
+            given_up: 0,
+            bytes: 0,
+            ended: Ended::NOTHING,
+        }
+    }
 }
 
 impl OperationRecord {
@@ -108,9 +126,7 @@ impl OperationRecord {
         add(&mut self.retries, other.retries);
         add(&mut self.given_up, other.given_up);
         add(&mut self.bytes, other.bytes);
-        add(&mut self.ended.succeeded, other.ended.succeeded);
-        add(&mut self.ended.refused, other.ended.refused);
-        add(&mut self.ended.bytes, other.ended.bytes);
+        self.ended.add(other.ended);
     }
 }
 
@@ -165,9 +181,14 @@ pub struct Recorder {
     /// Few names: a search by comparison beats a map.
     pub(super) calls: Vec<(Cow<'static, str>, Answers)>,
     pub(super) call_time: Distribution,
-    pub(super) by_bucket: Tally,
-    pub(super) by_principal: Tally,
-    pub(super) by_kms_key: Tally,
+    pub(super) by_bucket: Tally<Calls>,
+    pub(super) by_principal: Tally<Calls>,
+    pub(super) by_kms_key: Tally<Calls>,
+    /// S3 requests that ended in the measured part, as far as S3 bills them.
+    pub(super) s3_by_bucket: Tally<S3Requests>,
+    pub(super) s3_by_principal: Tally<S3Requests>,
+    /// Whether both hold every request: not those of a part that an older program recorded.
+    pub(super) s3_known: bool,
     /// By the operation's place in `Operation::ALL`; the last is refresh ahead.
     pub(super) by_operation: [Calls; Operation::ALL.len() + 1],
     pub(super) measured: Series,
@@ -190,6 +211,9 @@ impl Recorder {
             by_bucket: Tally::default(),
             by_principal: Tally::default(),
             by_kms_key: Tally::default(),
+            s3_by_bucket: Tally::default(),
+            s3_by_principal: Tally::default(),
+            s3_known: true,
             by_operation: Default::default(),
             measured: Series::default(),
             unmeasured: Series::default(),
@@ -232,6 +256,14 @@ impl Recorder {
                 }
                 Ending::Denied | Ending::KeyUnavailable => add(&mut ended.refused, 1),
                 _ => {}
+            }
+            // What S3 bills: also the parts of an upload that failed later on.
+            let (requests, bytes) = (row.s3_requests.into(), row.crypto_bytes);
+            ended.s3_requests = ended.s3_requests.map(|sum| sum.saturating_add(requests));
+            ended.crypto_bytes = ended.crypto_bytes.map(|sum| sum.saturating_add(bytes));
+            for member in [self.s3_by_bucket.at(row.bucket), self.s3_by_principal.at(row.principal)] {
+                add(&mut member.requests[class(row.operation)], requests);
+                add(&mut member.crypto_bytes, bytes);
             }
         }
         if !measured {
@@ -320,6 +352,9 @@ impl Recorder {
         self.by_bucket.merge(&other.by_bucket);
         self.by_principal.merge(&other.by_principal);
         self.by_kms_key.merge(&other.by_kms_key);
+        self.s3_by_bucket.merge(&other.s3_by_bucket);
+        self.s3_by_principal.merge(&other.s3_by_principal);
+        self.s3_known &= other.s3_known;
         self.by_operation.iter_mut().zip(other.by_operation).for_each(|(ours, theirs)| ours.add(theirs));
         self.measured.merge(&other.measured);
         self.unmeasured.merge(&other.unmeasured);

@@ -168,14 +168,52 @@ pub struct Ended {
     pub refused: u64,
     /// Plaintext bytes of the successes.
     pub bytes: u64,
+    /// Requests at S3 that it bills: those it answered with success or 4xx, of an upload each part and two besides. None in
+    /// reports of older programs, which took uploads for one.
+    #[serde(default)]
+    pub s3_requests: Option<u64>,
+    /// Plaintext bytes that were encrypted or decrypted, of a copy twice. None in reports of older programs, which left out
+    /// copies and uploads.
+    #[serde(default)]
+    pub crypto_bytes: Option<u64>,
+}
+
+/// S3 requests that ended within the measured part, as far as S3 bills them, by the class of its bills: those at the price
+/// of a PUT, those at that of a GET, deletes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct S3Requests {
+    /// Answered with success or 4xx; of an upload each part and two besides.
+    pub requests: [u64; 3],
+    /// Plaintext bytes that were encrypted or decrypted: those of a copy twice.
+    pub crypto_bytes: u64,
+}
+
+impl S3Requests {
+    /// All of them, whatever the class.
+    pub fn count(&self) -> u64 {
+        self.requests.iter().fold(0, |sum, n| sum.saturating_add(*n))
+    }
 }
 
 impl Ended {
+    /// Nothing counted yet.
+    pub(super) const NOTHING: Self =
+        Self { succeeded: 0, refused: 0, bytes: 0, s3_requests: Some(0), crypto_bytes: Some(0) };
+
+    pub(super) fn add(&mut self, other: Self) {
+        let both = |ours: Option<u64>, theirs: Option<u64>| Some(ours?.saturating_add(theirs?));
+        self.succeeded = self.succeeded.saturating_add(other.succeeded);
+        self.refused = self.refused.saturating_add(other.refused);
+        self.bytes = self.bytes.saturating_add(other.bytes);
+        self.s3_requests = both(self.s3_requests, other.s3_requests);
+        self.crypto_bytes = both(self.crypto_bytes, other.crypto_bytes);
+    }
+
     /// What the requests due in the measured part say of those that ended in it: nearly the same, where nothing waits.
     pub(super) fn of_due(endings: &[u64; Ending::ALL.len()], bytes: u64) -> Self {
         let of = |ending: Ending| endings[ending as usize];
         let refused = of(Ending::Denied).saturating_add(of(Ending::KeyUnavailable));
-        Self { succeeded: of(Ending::Succeeded), refused, bytes }
+        Self { succeeded: of(Ending::Succeeded), refused, bytes, s3_requests: None, crypto_bytes: None }
     }
 }
 
@@ -326,7 +364,8 @@ pub struct OperationSummary {
     pub bytes: u64,
 }
 
-/// KMS calls and throttles by who caused them; each list sums to [`Kms::calls`], [`Kms::throttled`], [`Kms::billed`].
+/// KMS calls, throttles and S3 requests by who caused them; each list sums to [`Kms::calls`], [`Kms::throttled`],
+/// [`Kms::billed`], and all but that by KMS key to what [`OperationSummary::ended`] counts.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Attribution {
     /// By bucket.
@@ -339,7 +378,7 @@ pub struct Attribution {
     pub kms_key: Vec<Share>,
 }
 
-/// The part of one member in the KMS calls.
+/// The part of one member in the KMS calls and S3 requests.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Share {
     /// Its name; none for all the members that the list does not name, summed up in its last place.
@@ -351,6 +390,9 @@ pub struct Share {
     /// Those of them that cost money.
     #[serde(default)]
     pub billed: u64,
+    /// Its S3 requests. None among KMS keys, and in reports of older programs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub s3: Option<S3Requests>,
 }
 
 /// One second of a run.
@@ -389,7 +431,12 @@ impl OperationSummary {
     pub fn ended(&self) -> Ended {
         let Endings { denied, key_unavailable, .. } = self.endings;
         let refused = denied.saturating_add(key_unavailable);
-        self.ended.unwrap_or(Ended { succeeded: self.completed, refused, bytes: self.bytes })
+        self.ended.unwrap_or(Ended {
+            succeeded: self.completed,
+            refused,
+            bytes: self.bytes,
+            ..Ended::default()
+        })
     }
 }
 

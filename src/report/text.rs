@@ -305,9 +305,15 @@ fn charts(out: &mut String, runs: &[Summary], style: Style) {
     out.push('\n');
 }
 
-/// Who causes the KMS calls of the run that calls most, where there is more than one who could.
+/// The run that calls KMS most; none where none calls it.
+pub(super) fn caller(runs: &[Summary]) -> Option<&Summary> {
+    let most = runs.iter().reduce(|a, b| if b.kms.calls > a.kms.calls { b } else { a });
+    most.filter(|run| run.kms.calls > 0)
+}
+
+/// Who causes the KMS calls of the run that calls most and what each costs, where there is more than one who could.
 fn members(out: &mut String, runs: &[Summary], style: Style) {
-    let Some(run) = runs.iter().reduce(|a, b| if b.kms.calls > a.kms.calls { b } else { a }) else { return };
+    let Some(run) = caller(runs) else { return };
     let (calls, unpriced) = (&run.attribution, CostAttribution::default());
     let cost = run.cost.as_ref().map_or(&unpriced, |cost| &cost.attribution);
     let lists = [
@@ -322,16 +328,19 @@ fn members(out: &mut String, runs: &[Summary], style: Style) {
     }
     let kind = if run.kind == Kind::Live { "" } else { " (simulated)" };
     out.push_str(&style.paint(&format!("Who calls KMS under {}{kind}", run.mode), Tone::Strong));
-    let money = |usd: String| if run.cost.is_some() { format!("{usd:>12}  ") } else { String::new() };
-    let _ =
-        writeln!(out, "\n{:<9}  {:>7}  {:>9}  {}name", "", "calls", "throttled", money("USD/month".into()));
+    let money = |kms: String, all: String| {
+        if run.cost.is_some() { format!("{kms:>11}  {all:>11}  ") } else { String::new() }
+    };
+    let headings = money("KMS USD/mo".into(), "all USD/mo".into());
+    let _ = writeln!(out, "\n{:<9}  {:>6}  {:>9}  {headings}name", "", "calls", "throttled");
     for (what, list, costs) in shown {
-        for (place, (member, usd)) in top(list, costs).iter().enumerate() {
+        for (place, (member, usd)) in top(list, costs).into_iter().enumerate() {
             let what = if place == 0 { what } else { "" };
             let calls = share(figure::ratio(member.calls, run.kms.calls));
             let throttled = share(figure::ratio(member.throttled, member.calls));
-            let usd = money(usd.map_or_else(|| NONE.into(), |usd| grouped_decimal(usd.decimal(), 2)));
-            let line = format!("{what:<9}  {calls:>7}  {throttled:>9}  {usd}");
+            let [kms, all] =
+                usd.map(|usd| usd.map_or_else(|| NONE.into(), |usd| grouped_decimal(usd.decimal(), 2)));
+            let line = format!("{what:<9}  {calls:>6}  {throttled:>9}  {}", money(kms, all));
             let room = style.width().saturating_sub(cells(&line));
             let name = member
                 .name
@@ -343,23 +352,24 @@ fn members(out: &mut String, runs: &[Summary], style: Style) {
     out.push('\n');
 }
 
-/// The largest few with what they cost, and the rest in one.
-fn top(list: &[Share], costs: &[CostShare]) -> Vec<(Share, Option<Usd>)> {
-    let usd = |place: usize| costs.get(place).and_then(|cost| cost.usd);
+/// The largest few with what they cost for KMS requests and for everything, and the rest in one.
+fn top(list: &[Share], costs: &[CostShare]) -> Vec<(Share, [Option<Usd>; 2])> {
+    let usd = |place: usize| costs.get(place).map_or([None; 2], |cost| [cost.usd, cost.total]);
     let mut all = list.iter().cloned().enumerate().map(|(place, share)| (share, usd(place)));
     if list.len() <= MEMBERS + 1 {
         return all.collect();
     }
     let mut shown: Vec<_> = all.by_ref().take(MEMBERS).collect();
-    let nobody = Share { name: None, calls: 0, throttled: 0, billed: 0 };
-    shown.push(all.fold((nobody, Some(Usd::ZERO)), |(rest, sum), (share, usd)| {
+    let nobody = Share { name: None, calls: 0, throttled: 0, billed: 0, s3: None };
+    shown.push(all.fold((nobody, [Some(Usd::ZERO); 2]), |(rest, sums), (share, usd)| {
         let rest = Share {
-            name: None,
             calls: rest.calls.saturating_add(share.calls),
             throttled: rest.throttled.saturating_add(share.throttled),
             billed: rest.billed.saturating_add(share.billed),
+            ..rest
         };
-        (rest, sum.zip(usd).map(|(sum, usd)| sum + usd))
+        let plus = |place: usize| sums[place].zip(usd[place]).map(|(sum, usd)| sum + usd);
+        (rest, [plus(0), plus(1)])
     }));
     shown
 }

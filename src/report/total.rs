@@ -8,9 +8,9 @@ use super::record::Record;
 use super::recorder::{Answers, OperationRecord, Phase, Recorder, Window};
 use super::summary::{
     Amplification, Attribution, Cache, Ended, Endings, Kms, KmsOperation, Member, OperationSummary,
-    PhaseMeans, PhasePercentiles, REFRESH_AHEAD, Run, SecondSummary, Share, Summary,
+    PhaseMeans, PhasePercentiles, REFRESH_AHEAD, Run, S3Requests, SecondSummary, Share, Summary,
 };
-use super::tally::Calls;
+use super::tally::{Calls, Count, Tally, ranked};
 use crate::request::{Ending, KeySource, KmsAnswer, Operation};
 
 /// How many members a breakdown names before it sums up the rest.
@@ -53,7 +53,7 @@ impl Summary {
             bytes: total.bytes,
             bytes_per_s: per_second(recorder.completed_bytes, measured_ns),
             operations: operations(recorder),
-            attribution: attribution(recorder, &name),
+            attribution: attribution(recorder, run, &name),
             series: series(recorder),
             record: Some(Record::new(recorder, run.until, &name)),
             cost: None,
@@ -80,7 +80,7 @@ struct Total {
 
 impl Total {
     fn of<'a>(records: impl Iterator<Item = &'a OperationRecord>) -> Self {
-        let mut total = Self::default();
+        let mut total = Self { ended: Ended::NOTHING, ..Self::default() };
         let add = |sum: &mut u64, n: u64| *sum = sum.saturating_add(n);
         for record in records {
             for phase in 0..Phase::ALL.len() {
@@ -102,9 +102,7 @@ impl Total {
             add(&mut total.retries, record.retries);
             add(&mut total.given_up, record.given_up);
             add(&mut total.bytes, record.bytes);
-            add(&mut total.ended.succeeded, record.ended.succeeded);
-            add(&mut total.ended.refused, record.ended.refused);
-            add(&mut total.ended.bytes, record.ended.bytes);
+            total.ended.add(record.ended);
         }
         let Endings { throttled, denied, key_unavailable, failed, .. } = total.endings;
         total.completed = total.endings.succeeded;
@@ -220,43 +218,57 @@ fn operations(recorder: &Recorder) -> Vec<OperationSummary> {
     occurred.filter_map(summary).collect()
 }
 
-fn attribution(recorder: &Recorder, name: &impl Fn(Member) -> String) -> Attribution {
-    let by_operation = (0..).zip(recorder.by_operation).filter(|(_, calls)| calls.sent > 0);
-    let operation = |place: u32| {
-        Operation::ALL.get(place as usize).map_or(REFRESH_AHEAD, |operation| operation.as_str()).to_owned()
-    };
+fn attribution(recorder: &Recorder, run: &Run, name: &impl Fn(Member) -> String) -> Attribution {
+    let operation = (0..).zip(recorder.by_operation).filter_map(|(place, calls)| {
+        let operation = Operation::ALL.get(place).copied();
+        let record = recorder.operations.get(place).and_then(Option::as_ref);
+        let s3 = record.zip(operation).map(|(record, operation)| record.ended.by_class(operation, run.mode));
+        let s3 = s3.unwrap_or_default();
+        let name = operation.map_or(REFRESH_AHEAD, |operation| operation.as_str());
+        (calls.sent > 0 || s3.count() > 0)
+            .then(|| share(Some(name.into()), calls, recorder.s3_known.then_some(s3)))
+    });
+    let mut operation: Vec<Share> = operation.collect();
+    // Stable: of equals the earlier operation comes first.
+    operation.sort_by_key(|share| {
+        let requests = share.s3.map_or(0, |s3| s3.count());
+        std::cmp::Reverse((share.calls, share.throttled, requests))
+    });
+    let s3 = |tally| recorder.s3_known.then_some(tally);
     Attribution {
-        bucket: breakdown(recorder.by_bucket.iter(), NAMED, |n| name(Member::Bucket(n))),
-        principal: breakdown(recorder.by_principal.iter(), NAMED, |n| name(Member::Principal(n))),
-        operation: breakdown(by_operation, usize::MAX, operation),
-        kms_key: breakdown(recorder.by_kms_key.iter(), NAMED, |n| name(Member::KmsKey(n))),
+        bucket: breakdown(&recorder.by_bucket, s3(&recorder.s3_by_bucket), |n| name(Member::Bucket(n))),
+        principal: breakdown(&recorder.by_principal, s3(&recorder.s3_by_principal), |n| {
+            name(Member::Principal(n))
+        }),
+        operation,
+        kms_key: breakdown(&recorder.by_kms_key, None, |n| name(Member::KmsKey(n))),
     }
 }
 
-/// The largest first; of equals the lower number.
+/// The largest, and the rest in one.
 fn breakdown(
-    members: impl Iterator<Item = (u32, Calls)>,
-    named: usize,
+    calls: &Tally<Calls>,
+    s3: Option<&Tally<S3Requests>>,
     name: impl Fn(u32) -> String,
 ) -> Vec<Share> {
-    let mut members: Vec<(u32, Calls)> = members.collect();
-    members.sort_by_key(|(member, calls)| (std::cmp::Reverse((calls.sent, calls.throttled)), *member));
-    let mut rest = Calls::default();
-    members.iter().skip(named).for_each(|(_, calls)| rest.add(*calls));
-    let mut shares: Vec<Share> = members
-        .iter()
-        .take(named)
-        .map(|(member, calls)| Share {
-            name: Some(name(*member)),
-            calls: calls.sent,
-            throttled: calls.throttled,
-            billed: calls.billed,
-        })
-        .collect();
-    if rest.sent > 0 {
-        shares.push(Share { name: None, calls: rest.sent, throttled: rest.throttled, billed: rest.billed });
+    let members = ranked(calls, s3);
+    let known = |requests: S3Requests| s3.map(|_| requests);
+    let named = members.iter().take(NAMED);
+    let mut shares: Vec<Share> =
+        named.map(|&(member, calls, s3)| share(Some(name(member)), calls, known(s3))).collect();
+    if members.len() > NAMED {
+        let mut rest = (Calls::default(), S3Requests::default());
+        for &(_, calls, s3) in &members[NAMED..] {
+            rest.0.add(calls);
+            rest.1.add(s3);
+        }
+        shares.push(share(None, rest.0, known(rest.1)));
     }
     shares
+}
+
+fn share(name: Option<String>, calls: Calls, s3: Option<S3Requests>) -> Share {
+    Share { name, calls: calls.sent, throttled: calls.throttled, billed: calls.billed, s3 }
 }
 
 fn series(recorder: &Recorder) -> Vec<SecondSummary> {

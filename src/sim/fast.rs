@@ -14,6 +14,8 @@ pub(super) struct Walk {
     store: Span,
     s3: Span,
     bytes: u64,
+    crypto_bytes: u64,
+    s3_requests: u32,
     /// From the due time to the end.
     took: Span,
     /// The phase that changes the object, and when it is done.
@@ -47,8 +49,9 @@ where
         let finished = job.due + walk.took;
         self.ahead.push(finished);
         self.ended = self.ended.max(finished);
-        let Walk { crypto, store, s3, bytes, .. } = walk;
-        self.sink.outcome(&Outcome { finished, crypto, store, s3, bytes, ..hit.row(job) });
+        let Walk { crypto, store, s3, bytes, crypto_bytes, s3_requests, .. } = walk;
+        let spent = Outcome { crypto, store, s3, bytes, crypto_bytes, s3_requests, ..hit.row(job) };
+        self.sink.outcome(&Outcome { finished, ..spent });
         true
     }
 
@@ -76,7 +79,7 @@ where
             }
             spend(&mut spent, job.operation, phase, job.body, took);
         }
-        let Outcome { crypto, store, s3, bytes, .. } = spent;
-        Walk { crypto, store, s3, bytes, took: now.since(job.due), changed }
+        let Outcome { crypto, store, s3, bytes, crypto_bytes, s3_requests, .. } = spent;
+        Walk { crypto, store, s3, bytes, crypto_bytes, s3_requests, took: now.since(job.due), changed }
     }
 }

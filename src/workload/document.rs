@@ -2,8 +2,8 @@
 
 use std::ops::Range;
 
-use toml::Spanned;
 use toml::de::{DeTable, DeValue};
+use toml::{Spanned, Value};
 
 use super::error::{Place, ScenarioError, Where, nearest};
 use super::quantity::{self, BYTES_FORM, SPAN_FORM};
@@ -85,7 +85,8 @@ impl<'d> Section<'d> {
     }
 
     pub(crate) fn section(&self, name: &str) -> Result<Option<Section<'d>>, ScenarioError> {
-        self.read(name, "a table", |value| {
+        let example = section_example(&self.path_of(name));
+        self.read(name, &format!("a table{example}"), |value| {
             value.get_ref().as_table().map(|table| (table, value.span().start))
         })
         .map(|found| {
@@ -125,6 +126,11 @@ impl<'d> Section<'d> {
     pub(crate) fn integer<T: TryFrom<u64>>(&self, name: &str) -> Result<Option<T>, ScenarioError> {
         let expected = format!("a whole number from 0 to {}", bounds::<T>());
         self.read(name, &expected, |value| integer(value.get_ref()).and_then(|n| T::try_from(n).ok()))
+    }
+
+    /// A whole number from 1 to `max`; what lies beyond that is for the rules to refuse.
+    pub(crate) fn positive(&self, name: &str, max: u64) -> Result<Option<u64>, ScenarioError> {
+        self.read(name, &format!("a whole number from 1 to {max}"), |value| integer(value.get_ref()))
     }
 
     pub(crate) fn boolean(&self, name: &str) -> Result<Option<bool>, ScenarioError> {
@@ -201,6 +207,31 @@ impl<'d> Section<'d> {
         })
     }
 
+    /// A value as it is.
+    pub(crate) fn value(&self, name: &str) -> Result<Option<Value>, ScenarioError> {
+        self.read(name, "a value of TOML that is no date", |value| plain(value.get_ref()))
+    }
+
+    /// Its values by their paths below it, in order of their names: a table is looked into, unless it has a field named
+    /// `whole`.
+    pub(crate) fn values(&self, whole: &str) -> Result<Vec<(String, Value)>, ScenarioError> {
+        let mut values = Vec::new();
+        for (key, value) in self.table {
+            let name: &str = key.get_ref();
+            let inner = value.get_ref().as_table().filter(|table| !table.contains_key(whole));
+            if let Some(table) = inner {
+                let path = self.path_of(name);
+                let section = Section { text: self.text, table, path, start: value.span().start };
+                values.extend(
+                    section.values(whole)?.into_iter().map(|(path, v)| (format!("{name}.{path}"), v)),
+                );
+            } else {
+                values.extend(self.value(name)?.map(|value| (name.to_owned(), value)));
+            }
+        }
+        Ok(values)
+    }
+
     pub(crate) fn path_of(&self, name: &str) -> String {
         if self.path.is_empty() { name.into() } else { format!("{}.{name}", self.path) }
     }
@@ -249,10 +280,42 @@ fn number(value: &DeValue<'_>) -> Option<f64> {
     }
 }
 
+/// `value` without its places; none for what a scenario never holds.
+fn plain(value: &DeValue<'_>) -> Option<Value> {
+    Some(match value {
+        DeValue::String(text) => Value::String(text.clone().into_owned()),
+        DeValue::Boolean(is) => Value::Boolean(*is),
+        DeValue::Integer(integer) => {
+            Value::Integer(i64::from_str_radix(integer.as_str(), integer.radix()).ok()?)
+        }
+        DeValue::Float(_) => Value::Float(number(value)?),
+        DeValue::Array(array) => {
+            Value::Array(array.iter().map(|element| plain(element.get_ref())).collect::<Option<_>>()?)
+        }
+        DeValue::Table(table) => {
+            let field = |(key, value): (&Spanned<std::borrow::Cow<'_, str>>, &Spanned<DeValue<'_>>)| {
+                Some((key.get_ref().clone().into_owned(), plain(value.get_ref())?))
+            };
+            Value::Table(table.iter().map(field).collect::<Option<_>>()?)
+        }
+        DeValue::Datetime(_) => return None,
+    })
+}
+
 /// A negative whole number, so that a range check can name it.
 fn negative(value: &DeValue<'_>) -> Option<f64> {
     let integer = value.as_integer()?;
     i64::from_str_radix(integer.as_str(), integer.radix()).ok().map(|n| n as f64)
+}
+
+/// What a table looks like, for those that are taken for a value.
+fn section_example(path: &str) -> &'static str {
+    match path {
+        "objects.size" => r#" such as { law = "fixed", bytes = "4KiB" }"#,
+        "objects.popularity" => r#" such as { law = "zipf", theta = 0.99 }"#,
+        "arrival" => r#" such as { process = "poisson", rate = 800 }"#,
+        _ => "",
+    }
 }
 
 fn integer(value: &DeValue<'_>) -> Option<u64> {

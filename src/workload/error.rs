@@ -83,6 +83,16 @@ pub enum ScenarioError {
         /// What belongs there.
         expected: String,
     },
+    /// A field below one that is a value.
+    #[error("{at}`{field}` cannot be: `{section}` is no section")]
+    NoSection {
+        /// Where.
+        at: Where,
+        /// Its path.
+        field: String,
+        /// What is taken for a section.
+        section: String,
+    },
     /// Two values that cannot hold together.
     #[error("{at}`{field}` contradicts `{other}`: {reason}")]
     Contradiction {
@@ -108,6 +118,7 @@ impl ScenarioError {
         | Self::Unknown { at, .. }
         | Self::Missing { at, .. }
         | Self::Invalid { at, .. }
+        | Self::NoSection { at, .. }
         | Self::Contradiction { at, .. }) = self;
         at.0
     }
@@ -119,6 +130,7 @@ impl ScenarioError {
             Self::Unknown { field, .. }
             | Self::Missing { field, .. }
             | Self::Invalid { field, .. }
+            | Self::NoSection { field, .. }
             | Self::Contradiction { field, .. } => Some(field),
         }
     }
@@ -130,8 +142,25 @@ impl ScenarioError {
         | Self::Unknown { at, .. }
         | Self::Missing { at, .. }
         | Self::Invalid { at, .. }
+        | Self::NoSection { at, .. }
         | Self::Contradiction { at, .. }) = &mut self;
         at.0 = None;
+        self
+    }
+
+    /// The error of a scenario that stands in `section` of a larger text.
+    pub(crate) fn below(mut self, section: &str) -> Self {
+        if let Self::Contradiction { other, .. } = &mut self {
+            *other = format!("{section}.{other}");
+        }
+        if let Self::Unknown { field, .. }
+        | Self::Missing { field, .. }
+        | Self::Invalid { field, .. }
+        | Self::NoSection { field, .. }
+        | Self::Contradiction { field, .. } = &mut self
+        {
+            *field = format!("{section}.{field}");
+        }
         self
     }
 
@@ -141,6 +170,7 @@ impl ScenarioError {
         | Self::Unknown { at, .. }
         | Self::Missing { at, .. }
         | Self::Invalid { at, .. }
+        | Self::NoSection { at, .. }
         | Self::Contradiction { at, .. }) = &mut self;
         at.0 = at.0.or(place);
         self

@@ -2,6 +2,7 @@
 
 use super::document::{Document, Section};
 use super::error::{ScenarioError, Where};
+use super::rule::MAX_OBJECTS;
 use super::scenario::{
     ArrivalProcess, BucketKey, Cache, Fault, FaultKind, Fleet, FleetStart, History, Kms, Layout, Mix,
     Multipart, Objects, Popularity, Principals, Puts, Quantile, Retry, RetryPolicy, RetrySide, S3,
@@ -86,6 +87,14 @@ impl Scenario {
             error.at(place)
         })
     }
+}
+
+/// The scenario in `section` of a larger text, named `name` there; the default without it.
+pub(crate) fn section_of(root: &Section<'_>, name: &str) -> Result<Scenario, ScenarioError> {
+    let Some(section) = root.section(name)? else { return Ok(Scenario::default()) };
+    let scenario = read(&section)?;
+    scenario.validate().map_err(|error| error.below(name))?;
+    Ok(scenario)
 }
 
 fn read(root: &Section<'_>) -> Result<Scenario, ScenarioError> {
@@ -253,7 +262,7 @@ fn objects(root: &Section<'_>, default: Objects) -> Result<Objects, ScenarioErro
     section.only(&["count", "puts", "visible_after", "size", "popularity"])?;
     let puts = [("overwrite", Puts::Overwrite), ("new", Puts::New)];
     Ok(Objects {
-        count: section.integer("count")?.unwrap_or(default.count),
+        count: section.positive("count", MAX_OBJECTS)?.unwrap_or(default.count),
         puts: section.choice("puts", &puts)?.unwrap_or(default.puts),
         visible_after: section.span("visible_after")?.unwrap_or(default.visible_after),
         size: size(&section, default.size)?,

@@ -20,7 +20,7 @@ pub const MAX_PARTS: u32 = 10_000;
 /// Largest object: 10,000 parts of 5 GiB.
 pub const MAX_OBJECT_BYTES: u64 = MAX_PART_BYTES * MAX_PARTS as u64;
 /// Most objects, principals × …: ids stay exact in a float.
-const MAX_OBJECTS: u64 = 1_000_000_000_000;
+pub(super) const MAX_OBJECTS: u64 = 1_000_000_000_000;
 /// A year: longer runs are typing errors.
 const MAX_RUN: Span = Span::from_days(366);
 /// A century: longer histories are typing errors.

@@ -70,6 +70,7 @@ pub(crate) const ROOMS: &[Room] = &[
                      &[Async, Clock, KeyBytes, Rayon, Thread]),
     room("plan",     &["units", "request", "kms", "cache", "pipeline", "workload", "cost", "report", "rig", "sim"],
                      &[Rayon]),
+    room("experiment", &["units", "request", "workload", "cost", "report", "rig", "sim"], &[]),
     // Later rooms: each may import what stands above it.
     room("store",    EARLIER, &[Async, Clock, File, KeyBytes, Rayon, Socket, Thread]),
     room("access",   EARLIER, &[]),

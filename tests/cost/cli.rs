@@ -58,6 +58,115 @@ fn refusal(arguments: &[&str]) -> String {
     String::from_utf8(ended.stderr).unwrap()
 }
 
+fn json(arguments: &[&str]) -> serde_json::Value {
+    serde_json::from_str(&stdout(&[arguments, &["--format", "json", "--month", "2026-10"]].concat())).unwrap()
+}
+
+#[test]
+fn what_is_stored_is_billed_as_given_and_requests_are_of_the_mean_size() {
+    let known = json(&["--get", "1e6", "--objects", "2M", "--size", "250KB"]);
+    let stored = json(&["--get", "1M", "--objects", "2M", "--stored", "500GB"]);
+    assert_eq!(
+        known["bills"], stored["bills"],
+        "the same objects, the same bills, DSSE-KMS by the byte, too"
+    );
+    // 7 bytes of 2 objects: 4 each where they are read, 7 where they are stored.
+    let odd = json(&["--get", "2", "--objects", "2", "--stored", "7", "--mode", "dsse-kms"]);
+    let lines = odd["bills"][0]["lines"].as_array().unwrap();
+    let base = |item: &str| lines.iter().find(|line| line["item"] == item).unwrap()["quantity_base"].clone();
+    assert_eq!((base("storage"), base("dsse")), (format!("{}", 7 * 744).into(), "8".into()));
+    let alone = json(&["--stored", "1TiB", "--mode", "sse-s3"]);
+    assert_eq!(alone["bills"][0]["total"], "23.55", "1,024 GB-months at 0.023, and no object is known");
+    assert!(
+        refusal(&["--objects", "5"]).contains("--objects needs --size, the bytes of an object, or --stored")
+    );
+    assert!(refusal(&["--objects", "1", "--stored", "51TiB"]).contains("passes 50 TiB an object"));
+}
+
+#[test]
+fn regions_side_by_side_are_the_bills_of_each_alone() {
+    let load = ["--put", "3M", "--get", "20M", "--objects", "1M", "--size", "1MiB"];
+    let both = json(&[&load[..], &["--region", "us-east-1,ap-southeast-2,us-east-1"]].concat());
+    let bills = both["bills"].as_array().unwrap();
+    assert_eq!(bills.len(), 12, "six modes in two Regions");
+    for region in ["us-east-1", "ap-southeast-2"] {
+        let alone = json(&[&load[..], &["--region", region]].concat());
+        for bill in alone["bills"].as_array().unwrap() {
+            let name = format!("{} {region}", bill["mode"].as_str().unwrap());
+            let beside = bills.iter().find(|bill| bill["mode"] == name.as_str()).unwrap();
+            assert_eq!(beside["region"], region);
+            for field in ["lines", "total", "encryption_adds", "encryption_adds_exact", "kms_calls"] {
+                assert_eq!(beside[field], bill[field], "{name}: {field}");
+            }
+        }
+    }
+    assert_eq!(both["findings"].as_array().unwrap().len(), 2, "what a Bucket Key saves in each");
+    let text = stdout(&[&load[..], &["--region", "us-east-1,eu-west-1", "--mode", "sse-kms"]].concat());
+    let lines = text.lines().filter(|line| line.starts_with("KMS requests  ")).count();
+    assert_eq!(lines, 1, "one row, a column for each Region:\n{text}");
+    let refused = refusal(&["--usage", USAGE, "--region", "us-east-1,eu-west-1"]);
+    assert!(refused.contains("names several Regions"), "{refused}");
+    let gate =
+        ["--put", "1", "--mode", "sse-kms", "--region", "us-east-1,eu-west-1", "--fail-if", "month>1USD"];
+    assert!(refusal(&gate).contains("name one --region"));
+    assert!(refusal(&["compare", "--put", "1", "--region", "us-east-1,eu-west-1"]).contains("one Region"));
+}
+
+/// A bill in dollars at prices in yuan would be seven times too large, and nobody would see it.
+#[test]
+fn a_region_that_is_billed_in_yuan_is_refused_in_every_way_that_leads_to_a_bill() {
+    let usage = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(
+        usage.path(),
+        "[[line]]\nitem = \"kms-request\"\nregion = \"cn-northwest-1\"\nquantity = 5\n",
+    )
+    .unwrap();
+    let file = usage.path().to_str().unwrap();
+    for arguments in [
+        &["--put", "1M", "--region", "cn-north-1"][..],
+        &["--put", "1M", "--region", "us-east-1,cn-north-1"],
+        &["compare", "--put", "1M", "--region", "cn-northwest-1"],
+        &["--usage", file],
+    ] {
+        let ended = cost(arguments);
+        let said = String::from_utf8_lossy(&ended.stderr);
+        assert_eq!((ended.status.code(), ended.stdout.len()), (Some(1), 0), "{said}");
+        assert!(said.contains("is billed in CNY"), "{said}");
+    }
+    let sim = [
+        "sim",
+        "--region",
+        "cn-north-1",
+        "--rate",
+        "5",
+        "--duration",
+        "1s",
+        "--warm-up",
+        "0s",
+        "--format",
+        "json",
+    ];
+    let ran = Command::new(env!("CARGO_BIN_EXE_s3seal")).args(sim).output().unwrap();
+    let report = Report::from_json(std::str::from_utf8(&ran.stdout).unwrap()).unwrap();
+    assert!(report.runs.iter().all(|run| run.cost.is_none() && run.completed > 0));
+    assert!(report.notes.iter().any(|note| note.contains("billed in CNY")));
+}
+
+#[test]
+fn months_to_break_even_have_a_decimal_and_whole_months_beside() {
+    let load = ["compare", "transition", "--get", "100M", "--objects", "25M", "--size", "1KiB"];
+    let rows = json(&load);
+    let row = rows.as_array().unwrap().last().unwrap();
+    let of = |field: &str| Decimal::from_str(row[field].as_str().unwrap()).unwrap();
+    let exact = of("usd_once") / of("saves_usd_month");
+    let shown = of("months_to_break_even_exact");
+    assert!(
+        shown >= exact && shown - exact < Decimal::new(1, 1) && shown.scale() <= 1,
+        "{shown} for {exact}"
+    );
+    assert!(exact < Decimal::ONE && row["months_to_break_even"] == 1, "within the first month: {exact}");
+}
+
 #[test]
 fn a_decimal_comma_is_refused_and_never_billed_as_thousands() {
     for (flag, value) in [("--put", "2,5M"), ("--put", "1,5"), ("--get", "0,5k"), ("--size", "1,5KB")] {

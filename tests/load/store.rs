@@ -243,6 +243,50 @@ fn a_store_that_takes_no_more_bytes_ends_the_run_with_its_reason_and_without_a_r
     assert!(!folder.path().join("report").exists() && !folder.path().join("store").exists());
 }
 
+/// A scenario with `count` objects of `bytes` each.
+fn fixed(count: u64, bytes: u64) -> String {
+    SCENARIO.replace("count = 40", &format!("count = {count}")).replace(
+        r#"law = "lognormal", median = "8KiB", sigma = 1.5, min = "1", max = "300KiB""#,
+        &format!(r#"law = "fixed", bytes = "{bytes}""#),
+    )
+}
+
+#[test]
+fn what_a_store_will_take_is_said_first_and_refused_where_there_is_no_room_for_it() {
+    let folder = folder();
+    let output = load(folder.path(), &["--store", "store", "--modes", "sse-c", "--duration", "100ms"]);
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(said.starts_with("s3seal: each mode writes 40 files of up to "), "{said}");
+    assert!(said.contains("before it is measured, and they are removed after it; "), "{said}");
+    assert!(!folder.path().join("store").exists());
+
+    // Petabytes: more than any disk that runs this.
+    let scenario = folder.path().join("scenario.toml");
+    fs::write(&scenario, fixed(100_000, 1 << 40)).unwrap();
+    let output = load(folder.path(), &["--store", "store", "--modes", "sse-c"]);
+    assert_refused(
+        &output,
+        1,
+        " free, and its population takes up to 100,000.0 TiB; use fewer or smaller objects",
+    );
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(!folder.path().join("store").exists(), "nothing was written");
+
+    // One mode would fit, six that stay would not: known before the first is written.
+    let free = said.split(" has ").nth(1).unwrap().split(" free").next().unwrap();
+    // Rounded down by one decimal, of which whole units are enough here.
+    let (whole, unit) =
+        free.split_once('.').map(|(whole, rest)| (whole.replace(',', ""), &rest[2..])).unwrap();
+    let free = s3seal::cost::bytes(&format!("{whole}{unit}")).unwrap();
+    fs::write(&scenario, fixed(128, free / 256)).unwrap();
+    let output = load(folder.path(), &["--store", "store", "--keep"]);
+    assert_refused(&output, 1, ", 6 modes of which --keep leaves all; use fewer");
+    assert!(
+        !folder.path().join("store").exists()
+            || fs::read_dir(folder.path().join("store")).unwrap().count() < 2
+    );
+}
+
 #[test]
 fn a_closed_loop_is_named_as_such_in_text_and_json_and_takes_no_rate() {
     let folder = folder();

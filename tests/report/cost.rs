@@ -66,13 +66,26 @@ fn what_kms_throttles_and_what_s3_answers_with_503_is_not_billed_and_a_denial_is
     let mut recorder = Recorder::new(WINDOW);
     let denied = Outcome { ending: Ending::Denied, ..get(WINDOW.from) };
     recorder.record(&denied);
-    let gets = |mode| {
-        let report = priced(&[(mode, &recorder)], &pricing());
-        let line = cost(&report, 0).lines.iter().find(|line| line.item == "get-request").cloned();
-        line.map(|line| line.quantity)
+    let gets = |report: &Report| {
+        let line = cost(report, 0).lines.iter().find(|line| line.item == "get-request");
+        line.map(|line| line.quantity.clone())
     };
-    assert_eq!(gets(SseMode::SseKms), Some((seconds / 4).to_string()), "S3 bills what it answers with 403");
-    assert_eq!(gets(SseMode::KmsCached), None, "the client asked KMS first, and then S3 nothing");
+    let once = Some((seconds / 4).to_string());
+    let mut report = priced(&[(SseMode::SseKms, &recorder)], &pricing());
+    assert_eq!(gets(&report), once, "S3 bills what it answers with 403");
+    let mut unheard = Recorder::new(WINDOW);
+    unheard.record(&Outcome { s3_requests: 0, ..denied });
+    let cached = priced(&[(SseMode::KmsCached, &unheard)], &pricing());
+    assert_eq!(gets(&cached), None, "the client asked KMS first, and then S3 nothing");
+    // A report of an older program does not say what reached S3: the mode does.
+    let mut old = |mode| {
+        report.runs[0].mode = mode;
+        let ended = report.runs[0].operations[0].ended.as_mut().unwrap();
+        (ended.s3_requests, ended.crypto_bytes) = (None, None);
+        report.price(&pricing()).unwrap();
+        gets(&report)
+    };
+    assert_eq!([old(SseMode::SseKms), old(SseMode::KmsCached)], [once, None]);
 }
 
 #[test]
@@ -164,6 +177,33 @@ fn recorded(calls: &[(u32, u32, u8, bool)]) -> Recorder {
     recorder
 }
 
+/// Bucket, principal, operation, ending, bytes.
+type Requested = (u32, u32, u8, u8, u64);
+
+/// Requests over buckets, principals and operations, a few of them refused or failed, each with its own size: every
+/// `of`-th of them from the `index`-th on.
+fn requested(requests: &[Requested], index: usize, of: usize) -> Recorder {
+    let mut recorder = Recorder::new(WINDOW);
+    let part = requests.iter().enumerate().skip(index).step_by(of);
+    for (place, &(bucket, principal, operation, ending, bytes)) in part {
+        let operation = Operation::ALL[usize::from(operation) % Operation::ALL.len()];
+        let ending = Ending::ALL[usize::from(ending) % Ending::ALL.len()];
+        let at = WINDOW.from + ms(u64::try_from(place).unwrap() % 4_000);
+        let s3_requests = u32::from(operation as u8 % 3) * 4 + u32::from(ending == Ending::Succeeded);
+        let row = Outcome { operation, bucket, principal, ending, bytes, s3_requests, ..get(at) };
+        recorder.record(&Outcome { crypto_bytes: bytes * 2, ..row });
+        recorder.record_call(&KmsCall { bucket, principal, cause: Some(operation), ..decrypt(at) });
+    }
+    recorder
+}
+
+/// Item by item, what the lines of `cost` come to: amount, exact amount, quantity in base units.
+fn of_lines(cost: &Cost, item: &str) -> (Usd, Usd, u128) {
+    let lines = || cost.lines.iter().filter(|line| line.item == item);
+    let quantity = lines().map(|line| line.quantity_base.parse::<u128>().unwrap()).sum();
+    (lines().map(|line| line.amount.unwrap()).sum(), lines().map(|line| line.exact.unwrap()).sum(), quantity)
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
@@ -184,6 +224,66 @@ proptest! {
             prop_assert_eq!(sum, charge);
             prop_assert!(list.iter().all(|share| share.usd.unwrap() >= Usd::ZERO));
         }
+    }
+
+    /// Item by item: the parts of each list are the lines of the bill, and with the keys they are the bill.
+    #[test]
+    fn the_parts_of_every_attribution_are_the_lines_of_the_bill_to_the_exact_decimal(
+        requests in prop::collection::vec((0..15_u32, 0..12_u32, 0..10_u8, 0..6_u8, 0..1_u64 << 34), 1..200),
+        mode in prop::sample::select(&SseMode::ALL[..]),
+        free_tier: bool,
+        contract: bool,
+    ) {
+        let mut pricing = Pricing { terms: Terms { free_tier }, ..pricing() };
+        if contract {
+            // Prices with more decimals than twelve hold, and two tiers of one item.
+            pricing.book = pricing.book.overlay(
+                "item,variant,region,over,price,per,unit,source\n\
+                 get-request,STANDARD,commercial,0,0.00037,1000,request,contract\n\
+                 get-request,STANDARD,commercial,1000,0.000311,1000,request,contract\n\
+                 dsse,,commercial,,0.0017,1,GB,contract\n",
+                "contract.csv",
+            ).unwrap();
+        }
+        let report = priced(&[(mode, &requested(&requests, 0, 1))], &pricing);
+        let ours = cost(&report, 0);
+        let keys = of_lines(ours, "kms-key");
+        let CostAttribution { bucket, principal, operation, kms_key } = &ours.attribution;
+        for list in [bucket, principal, operation] {
+            let parts = |item: &str| -> Vec<&CostPart> {
+                list.iter().flat_map(|share| &share.parts).filter(|part| part.item == item).collect()
+            };
+            for item in ["kms-request", "put-request", "get-request", "delete-request", "dsse"] {
+                let parts = parts(item);
+                let sums = (
+                    parts.iter().map(|part| part.amount.unwrap()).sum::<Usd>(),
+                    parts.iter().map(|part| part.exact.unwrap()).sum::<Usd>(),
+                    parts.iter().map(|part| u128::from(part.quantity)).sum::<u128>(),
+                );
+                prop_assert_eq!(sums, of_lines(ours, item), "{}", item);
+            }
+            let total: Usd = list.iter().map(|share| share.total.unwrap()).sum();
+            let exact: Usd = list.iter().map(|share| share.total_exact.unwrap()).sum();
+            if ours.lines.iter().any(|line| line.item != "kms-key") {
+                prop_assert_eq!(total + keys.0, ours.total);
+                prop_assert_eq!(exact + keys.1, ours.total_exact);
+            }
+        }
+        prop_assert!(kms_key.iter().all(|share| share.total.is_none()));
+    }
+
+    /// Parts of a workload merged are the whole, with what everybody pays.
+    #[test]
+    fn attributions_of_merged_shards_are_those_of_the_whole(
+        requests in prop::collection::vec((0..15_u32, 0..12_u32, 0..10_u8, 0..6_u8, 0..1_u64 << 20), 2..60),
+    ) {
+        let run = |index, of, quota| {
+            let run = self::run(SseMode::DsseKms, Kind::Simulated, Some(quota));
+            Summary::new(&requested(&requests, index, of), &run, named)
+        };
+        let (even, odd, whole) = (run(0, 2, 5_500), run(1, 2, 5_500), run(0, 1, 11_000));
+        let merged = Summary::merge(&[("even", &even), ("odd", &odd)]).unwrap();
+        prop_assert_eq!(merged.attribution, whole.attribution);
     }
 
     /// The same rows again in a window twice as long: the same rate, so the same month.

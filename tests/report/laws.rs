@@ -31,15 +31,15 @@ prop_compose! {
         (due, lag, service) in (nanos(), nanos(), nanos()),
         spans in [nanos(), nanos(), nanos(), nanos()],
         (kms_calls, throttles, retries) in (0..5u32, 0..5u32, 0..5u32),
-        bytes in nanos(),
+        (bytes, crypto_bytes, s3_requests) in (nanos(), nanos(), 0..12u32),
         (bucket, principal, kms_key) in (number(), number(), number()),
     ) -> Outcome {
         let started = Timestamp::from_nanos(due) + Span::from_nanos(lag);
         let [kms_wait, crypto, store, s3] = spans.map(Span::from_nanos);
         Outcome {
             operation, due: Timestamp::from_nanos(due), started, finished: started + Span::from_nanos(service),
-            kms_wait, crypto, store, s3, key_source, kms_calls, throttles, retries, bytes, bucket, principal, kms_key,
-            ending,
+            kms_wait, crypto, store, s3, key_source, kms_calls, throttles, retries, bytes, crypto_bytes, s3_requests,
+            bucket, principal, kms_key, ending,
         }
     }
 }
@@ -301,10 +301,28 @@ fn members_beyond_the_tenth_are_summed_up_without_a_name() {
         }
     }
     let buckets = summary(&recorder).attribution.bucket;
-    assert_eq!(buckets[0], Share { name: Some("bucket-12".into()), calls: 13, throttled: 0, billed: 13 });
+    assert_eq!(
+        buckets[0],
+        Share {
+            name: Some("bucket-12".into()),
+            calls: 13,
+            throttled: 0,
+            billed: 13,
+            s3: Some(S3Requests::default())
+        }
+    );
     assert_eq!(
         (buckets.len(), &buckets[10]),
-        (11, &Share { name: None, calls: 1 + 2 + 3, throttled: 0, billed: 1 + 2 + 3 })
+        (
+            11,
+            &Share {
+                name: None,
+                calls: 1 + 2 + 3,
+                throttled: 0,
+                billed: 1 + 2 + 3,
+                s3: Some(S3Requests::default())
+            }
+        )
     );
 }
 

@@ -9,7 +9,7 @@ use html5ever::tendril::TendrilSink;
 use markup5ever_rcdom::{Handle, NodeData, RcDom};
 use s3seal::report::*;
 use s3seal::request::*;
-use s3seal::units::{Seed, Timestamp};
+use s3seal::units::{Seed, Timestamp, Usd};
 use s3seal::workload::log::{Account, Ending, Entry, KmsUse, Request, Side};
 use s3seal::workload::profile::{ProfileOptions, Profiler, QUOTAS, summary};
 use serde_json::Value;
@@ -168,6 +168,53 @@ fn check(which: &str, html: &str) {
                 .any(|name| attribute(element, name).is_some_and(|value| value.contains(not_a_number)))
         });
         assert!(!attributes, "{which}: {not_a_number}");
+    }
+}
+
+/// Pages of bills as `s3seal cost` writes them, of one Region and of two, of a comparison, and planted ones.
+#[test]
+fn pages_of_bills_are_valid_and_every_figure_has_its_name_beside_it_on_a_phone() {
+    let folder = tempfile::tempdir().unwrap();
+    let load = ["--put", "10M", "--get", "100M", "--objects", "50M", "--size", "64KiB", "--month", "2026-10"];
+    let mut pages = Vec::new();
+    for (which, verb, more) in [
+        ("bills", &["cost"][..], &[][..]),
+        ("one bill", &["cost"], &["--mode", "dsse-kms"]),
+        ("two Regions", &["cost"], &["--region", "us-east-1,eu-west-3"]),
+        ("choices", &["cost", "compare"], &[]),
+    ] {
+        let path = folder.path().join(format!("{which}.html"));
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_s3seal"));
+        command.args(verb).args(load).args(more).arg("--html").arg(&path);
+        assert!(command.output().unwrap().status.success(), "{which}");
+        pages.push((which, std::fs::read_to_string(&path).unwrap()));
+    }
+    let hostile = "<script>alert(1)</script>\u{202e}\u{7}".repeat(40);
+    let mut table = s3seal::cost::Table::new(&["line", "#mode", &hostile]);
+    table.rows = vec![vec![hostile.clone(), "0.00".into(), String::new()], vec!["x".into(); 3]];
+    let sum = |total| BillSum {
+        name: hostile.clone(),
+        total: Usd::from_cents(total),
+        adds: Usd::ZERO,
+        short: true,
+        unsure: true,
+    };
+    let planted = BillPage {
+        title: hostile.clone(),
+        findings: vec![hostile.clone()],
+        bills: vec![sum(0), sum(i64::MAX)],
+        table,
+        notes: vec![(hostile.clone(), vec![hostile.clone()])],
+    };
+    pages.push(("planted", planted.to_html()));
+    for (which, html) in &pages {
+        check(which, html);
+        let cells = all(html).into_iter().filter(|element| name(element) == "td").collect::<Vec<_>>();
+        assert!(cells.len() > 2, "{which}");
+        assert!(
+            cells.iter().all(|cell| attribute(cell, "data-th").is_some_and(|th| !th.is_empty())),
+            "{which}"
+        );
     }
 }
 

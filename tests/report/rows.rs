@@ -28,6 +28,8 @@ pub(crate) fn get(due: Timestamp) -> Outcome {
         kms_calls: 0,
         throttles: 0,
         retries: 0,
+        crypto_bytes: 16_384,
+        s3_requests: 1,
         bytes: 16_384,
         bucket: 0,
         principal: 0,
@@ -103,6 +105,8 @@ pub(crate) fn sse_kms(per_second: u64, quota: u64) -> Recorder {
                 kms_calls: 2,
                 throttles: 2,
                 retries: 1,
+                s3_requests: 0,
+                crypto_bytes: 0,
                 ending,
                 ..row
             });

@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 
 use clap::{Args, ValueEnum};
-use s3seal::cost::{Bill, Method, Table, break_even, grouped};
+use rust_decimal::Decimal;
+use s3seal::cost::{Bill, Method, Months, Table, break_even, grouped, grouped_decimal, months_to_break_even};
 use s3seal::report::BillPage;
 use s3seal::request::SseMode;
 use s3seal::units::Usd;
@@ -48,7 +49,14 @@ struct Row {
     month: Option<Usd>,
     /// What it saves by the month against the first choice, or against staying.
     saves: Option<Usd>,
-    break_even: String,
+    /// What the move of a transition costs once pays for itself; `None` where there is no move, or a price is not known.
+    break_even: Option<BreakEven>,
+}
+
+struct BreakEven {
+    whole: Months,
+    /// To one decimal; none: never.
+    months: Option<Decimal>,
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
@@ -57,6 +65,9 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let super::Load::Workload(workload) = &asked.load else {
         refuse("compare needs a workload: give --put, --get, or --objects with --size")
     };
+    if asked.regions.len() > 1 {
+        refuse("compare is about one Region: name one --region; `s3seal cost` bills several side by side");
+    }
     let wanted = if arguments.what.is_empty() { What::value_variants() } else { &arguments.what };
     let compare = Compare { asked: &asked, workload };
     let mut rows = Vec::new();
@@ -115,7 +126,7 @@ impl Compare<'_> {
             let (kms_calls, month) = self.total(&workload, mode)?;
             let first = rows.first().map_or(month, |row| row.month);
             let saves = first.zip(month).map(|(first, month)| first - month);
-            let (once, break_even) = (None, String::new());
+            let (once, break_even) = (None, None);
             rows.push(Row { comparison, choice, kms_calls, once, month, saves, break_even });
         }
         Ok(rows)
@@ -286,9 +297,10 @@ impl Compare<'_> {
                     .map_err(Failure::new)?;
                 let moved = known(&self.asked.pricing.bill(&month_of_move)?);
                 let once = moved.zip(stays).map(|(moved, stays)| moved - stays);
-                let months = once
-                    .zip(saves)
-                    .map_or_else(|| "?".into(), |(once, saves)| break_even(once, saves).to_string());
+                let break_even = once.zip(saves).map(|(once, saves)| BreakEven {
+                    whole: break_even(once, saves),
+                    months: months_to_break_even(once, saves),
+                });
                 rows.push(Row {
                     comparison: "transition",
                     choice: format!("{title} by {method}"),
@@ -296,7 +308,7 @@ impl Compare<'_> {
                     once,
                     month,
                     saves,
-                    break_even: months,
+                    break_even,
                 });
             }
         }
@@ -314,7 +326,7 @@ fn table(rows: &[Row]) -> Table {
         "#USD once",
         "#USD a month",
         "#saves a month",
-        "#whole months to break even",
+        "#months to break even",
     ]);
     for row in rows {
         let amount = |usd: Option<Usd>| usd.map_or_else(|| UNKNOWN.into(), money);
@@ -326,7 +338,12 @@ fn table(rows: &[Row]) -> Table {
             once,
             amount(row.month),
             amount(row.saves),
-            row.break_even.clone(),
+            match &row.break_even {
+                None if row.comparison == "transition" => "?".into(),
+                None => String::new(),
+                Some(BreakEven { months: None, .. }) => "never".into(),
+                Some(BreakEven { months: Some(months), .. }) => grouped_decimal(*months, 1),
+            },
         ]);
     }
     table
@@ -371,6 +388,10 @@ fn explanation(comparison: &str) -> &'static str {
     }
 }
 
+fn even(row: &Row) -> Option<Decimal> {
+    row.break_even.as_ref()?.months
+}
+
 fn json(rows: &[Row]) -> String {
     let row = |row: &Row| {
         let amount = |usd: Option<Usd>| usd.map(|usd| usd.to_string());
@@ -381,7 +402,11 @@ fn json(rows: &[Row]) -> String {
             "usd_once": amount(row.once),
             "usd_month": amount(row.month),
             "saves_usd_month": amount(row.saves),
-            "months_to_break_even": row.break_even.parse::<u64>().ok(),
+            "months_to_break_even": row.break_even.as_ref().and_then(|even| match even.whole {
+                Months::After(months) => Some(months),
+                Months::Never => None,
+            }),
+            "months_to_break_even_exact": even(row).map(|months| months.to_string()),
         })
     };
     format!("{:#}\n", json!(rows.iter().map(row).collect::<Vec<_>>()))

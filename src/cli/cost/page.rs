@@ -3,9 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use rust_decimal::{Decimal, RoundingStrategy};
-use s3seal::cost::{
-    Bill, Confidence, Item, Line, Month, Region, Table, Variant, focus, grouped, grouped_decimal,
-};
+use s3seal::cost::{Confidence, Item, Line, Month, Region, Table, Variant, focus, grouped, grouped_decimal};
 use s3seal::report::{BillPage, BillSum};
 use s3seal::request::SseMode;
 use s3seal::units::Usd;
@@ -19,8 +17,8 @@ pub(super) struct Page<'p> {
     /// What the scenarios are modes or runs of.
     pub(super) load: &'p Load,
     pub(super) choice: &'p Choice,
-    /// The same under SSE-S3: what costs more than that, encryption adds.
-    pub(super) baseline: Option<&'p Bill>,
+    /// Where a workload is billed.
+    pub(super) regions: &'p [Region],
     pub(super) month: Month,
 }
 
@@ -59,16 +57,14 @@ const UNSURE: &str = "*";
 const PER_MILLION: &str = "  per million requests";
 
 impl Page<'_> {
-    /// What encryption adds to `bill`: over SSE-S3 with a workload, its own lines otherwise.
-    pub(super) fn added(&self, bill: &Bill) -> Usd {
-        self.baseline.map_or_else(|| bill.encryption(), |baseline| bill.total() - baseline.total())
-    }
-
     fn head(&self) -> String {
         let hours = self.month.hours();
         match self.region() {
             Some(region) => {
-                format!("Cost of S3 encryption in {region}, {} ({hours} hours), USD a month", self.month)
+                let several =
+                    self.regions.iter().map(|region| region.as_str()).collect::<Vec<_>>().join(", ");
+                let place = if self.regions.len() > 1 { &several } else { region.as_str() };
+                format!("Cost of S3 encryption in {place}, {} ({hours} hours), USD a month", self.month)
             }
             None => format!("Bill of {} ({hours} hours), USD", self.month),
         }
@@ -90,12 +86,19 @@ impl Page<'_> {
         let mut table = Table::new(&columns.iter().map(String::as_str).collect::<Vec<_>>());
         let mut rows: BTreeMap<Key, (String, Vec<String>)> = BTreeMap::new();
         let regions: BTreeSet<_> = self.lines().map(|line| line.region).collect();
+        // Where the columns are Regions, a row is the same line in each.
+        let across = self.scenarios.iter().any(|scenario| scenario.region.is_some());
         for (i, scenario) in self.scenarios.iter().enumerate() {
             for line in scenario.bill.lines() {
                 let blank = || vec![String::new(); self.scenarios.len()];
-                let row = rows.entry(key(line)).or_insert_with(|| (String::new(), blank()));
+                let mut of = key(line);
+                if across {
+                    of.2 = self.regions[0];
+                }
+                let row = rows.entry(of).or_insert_with(|| (String::new(), blank()));
                 let title = line.title();
-                row.0 = if regions.len() > 1 { format!("{title}, {}", line.region) } else { title };
+                row.0 =
+                    if regions.len() > 1 && !across { format!("{title}, {}", line.region) } else { title };
                 row.1[i] = amount(line, self.month);
             }
         }
@@ -105,7 +108,7 @@ impl Page<'_> {
             table.rows.push([title.to_owned()].into_iter().chain(cells).collect());
         };
         sum("TOTAL", &|scenario| sum_of(scenario, scenario.bill.total()));
-        sum("encryption adds", &|scenario| sum_of(scenario, self.added(&scenario.bill)));
+        sum("encryption adds", &|scenario| sum_of(scenario, scenario.added()));
         if self.scenarios.iter().any(|scenario| scenario.per_million.is_some()) {
             sum(PER_MILLION, &|scenario| {
                 scenario.per_million.map(|usd| sum_of(scenario, usd)).unwrap_or_default()
@@ -147,9 +150,7 @@ impl Page<'_> {
             ]
         };
         table.rows.push(sum("TOTAL", bill.total(), bill.exact()));
-        let exact =
-            self.baseline.map_or_else(|| bill.encryption_exact(), |below| bill.exact() - below.exact());
-        table.rows.push(sum("encryption adds", self.added(bill), exact));
+        table.rows.push(sum("encryption adds", scenario.added(), scenario.added_exact()));
         table
     }
 
@@ -162,17 +163,30 @@ impl Page<'_> {
         if let Load::Runs(runs) = self.load {
             return runs.findings(self.choice);
         }
-        let find = |mode| self.scenarios.iter().find(|scenario| scenario.mode == Some(mode));
-        let Some((without, with)) = find(SseMode::SseKms).zip(find(SseMode::SseKmsBucketKey)) else {
-            return Vec::new();
+        let mut findings = Vec::new();
+        let places: Vec<Option<Region>> = match self.regions {
+            [] | [_] => vec![None],
+            several => several.iter().copied().map(Some).collect(),
         };
+        for place in places {
+            findings.extend(self.bucket_key_saves(place));
+        }
+        findings
+    }
+
+    /// What the Bucket Key saves in `place`, of several Regions.
+    fn bucket_key_saves(&self, place: Option<Region>) -> Option<String> {
+        let of = |scenario: &&Scenario, mode| scenario.mode == Some(mode) && scenario.region == place;
+        let find = |mode| self.scenarios.iter().find(|scenario| of(scenario, mode));
+        let (without, with) = find(SseMode::SseKms).zip(find(SseMode::SseKmsBucketKey))?;
+        let there = place.map_or_else(String::new, |region| format!(" in {region}"));
         if without.bill.missing().next().is_some() {
-            return vec!["What the Bucket Key saves cannot be said: a price is not known.".into()];
+            return Some(format!("What the Bucket Key saves{there} cannot be said: a price is not known."));
         }
         let saved = without.bill.total() - with.bill.total();
         let calls = without.kms_requests - with.kms_requests;
         let mut of_it = String::new();
-        let added = self.added(&without.bill);
+        let added = without.added();
         if added > Usd::ZERO {
             let share = saved.decimal() * Decimal::from(100) / added.decimal();
             of_it = format!(", {} % of what SSE-KMS adds", grouped_decimal(share, 1));
@@ -182,10 +196,10 @@ impl Page<'_> {
             Load::Workload(workload) => workload.bucket_key_hit.to_string(),
             Load::Lines | Load::Runs(_) => String::new(),
         };
-        vec![format!(
-            "A Bucket Key that spares {hit} of the KMS calls it can help would save {saved} USD a month: {calls} KMS \
+        Some(format!(
+            "A Bucket Key that spares {hit} of the KMS calls it can help would save {saved} USD a month{there}: {calls} KMS \
              calls{of_it}. The {hit} are assumed (--bucket-key-hit; AWS says up to 99 %); `s3seal sim` finds yours."
-        )]
+        ))
     }
 
     /// The prices used, each once: `0.03 per 10,000 requests, KMS requests in us-east-1: found, source (date)`.
@@ -228,6 +242,11 @@ impl Page<'_> {
             Load::Runs(runs) => runs.assumptions(self.choice),
         };
         list.extend(self.scenarios.iter().find_map(|scenario| scenario.lacks).map(str::to_owned));
+        if self.regions.len() > 1 {
+            list.push(
+                "each Region is billed for the whole workload, with the account's free tier to itself".into(),
+            );
+        }
         if self.scenarios.len() > 1 && self.scenarios.iter().any(|scenario| scenario.per_million.is_some()) {
             list.push(
                 "per million requests: without the free tier and the monthly price of keys, as in reports"
@@ -295,7 +314,7 @@ impl Page<'_> {
         let sum = |one: &Scenario| BillSum {
             name: one.name.clone(),
             total: one.bill.total(),
-            adds: self.added(&one.bill),
+            adds: one.added(),
             short: one.is_short(),
             unsure: one.is_unsure(),
         };
@@ -365,9 +384,10 @@ impl Page<'_> {
             bill["mode"] = scenario.name.as_str().into();
             bill["kms_calls"] = scenario.kms_requests.to_string().into();
             bill["lacks"] = scenario.lacks.into();
-            if let Some(baseline) = self.baseline {
-                bill["encryption_adds"] = self.added(&scenario.bill).to_string().into();
-                bill["encryption_adds_exact"] = (scenario.bill.exact() - baseline.exact()).to_string().into();
+            bill["encryption_adds"] = scenario.added().to_string().into();
+            bill["encryption_adds_exact"] = scenario.added_exact().to_string().into();
+            if let Some(region) = scenario.region {
+                bill["region"] = region.as_str().into();
             }
             bill
         };

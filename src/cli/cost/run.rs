@@ -32,7 +32,7 @@ impl Runs {
         }
         let cost = report.runs.iter().find_map(|run| run.cost.as_ref());
         let scenario = RunScenario::parse(&report.scenario).ok();
-        let region = match (question.region, cost, &scenario) {
+        let region = match (question.region.first().copied(), cost, &scenario) {
             (Some(region), ..) => region,
             (None, Some(cost), _) => cost.region.parse::<Region>().map_err(Failure::new)?,
             (None, None, Some(scenario)) => pricing::region(scenario)?,
@@ -91,6 +91,8 @@ impl Runs {
             scenarios.push(Scenario {
                 name,
                 mode: Some(run.mode),
+                region: None,
+                baseline: None,
                 per_million: cost.and_then(|cost| Some(cost.per_million?.encryption_adds)),
                 kms_requests: cost.map_or(0, |cost| cost.kms_requests),
                 bill: prices.bill(&usage)?,

@@ -1,7 +1,7 @@
 //! A workload by the month, and what each SSE mode makes of it: requests, bytes, KMS calls.
 
 use clap::Args;
-use s3seal::cost::{Item, Month, Region, StorageClass, Usage, UsageError, Variant, nearest};
+use s3seal::cost::{Item, Month, Region, StorageClass, Usage, UsageError, Variant, grouped, nearest};
 use s3seal::request::{Operation, SseMode};
 
 use super::flag::{Count, Load, Share, Size};
@@ -38,6 +38,9 @@ pub(super) struct Flags {
     /// Objects stored all month
     #[arg(long, value_name = "COUNT", allow_negative_numbers = true)]
     objects: Option<Count>,
+    /// Bytes stored all month, where the sizes of objects are not known: 500TB; with --objects the mean size follows
+    #[arg(long, value_name = "SIZE", allow_negative_numbers = true)]
+    stored: Option<Size>,
     /// Bytes of an object: 64KiB, 5MB
     #[arg(long, value_name = "SIZE", allow_negative_numbers = true)]
     size: Option<Size>,
@@ -74,7 +77,7 @@ pub(super) struct Flags {
 }
 
 /// The fields of `[workload]`: the flags, with underscores.
-const FIELDS: [&str; 20] = [
+const FIELDS: [&str; 21] = [
     "put",
     "get",
     "head",
@@ -84,6 +87,7 @@ const FIELDS: [&str; 20] = [
     "multipart",
     "parts",
     "objects",
+    "stored",
     "size",
     "class",
     "keys",
@@ -123,6 +127,7 @@ impl Flags {
             "multipart" => set(&mut self.multipart, field, text),
             "parts" => set(&mut self.parts, field, text),
             "objects" => set(&mut self.objects, field, text),
+            "stored" => set(&mut self.stored, field, text),
             "size" => set(&mut self.size, field, text),
             "class" => set(&mut self.class, field, text),
             "keys" => set(&mut self.keys, field, text),
@@ -180,9 +185,15 @@ impl Flags {
             return Err("--dsse-calls and --parts are at least 1".into());
         }
         let objects = count("objects", self.objects, 0, COUNT_MAX)?;
-        if objects > 0 && self.size.is_none() {
-            return Err("--objects needs --size, the bytes of an object".into());
+        let stored = self.stored.map(|stored| stored.0);
+        if objects > 0 && self.size.is_none() && stored.is_none() {
+            return Err(
+                "--objects needs --size, the bytes of an object, or --stored, the bytes of all".into()
+            );
         }
+        // The mean, rounded up: a bill of what is read or encrypted by the byte is not too small.
+        let mean = stored.filter(|_| objects > 0).map(|stored| stored.div_ceil(objects));
+        let size = self.size.map(|size| size.0).or(mean);
         let workload = Workload {
             region,
             month,
@@ -195,8 +206,13 @@ impl Flags {
             multipart: load("multipart", self.multipart)?,
             parts,
             objects,
-            is_sized: self.size.is_some(),
-            size: self.size.map_or(0, |size| size.0),
+            stored,
+            size_is: match (self.size, size) {
+                (Some(_), _) => SizeIs::Given,
+                (None, Some(_)) => SizeIs::Mean,
+                (None, None) => SizeIs::Unknown,
+            },
+            size: size.unwrap_or(0),
             class: self.class.unwrap_or(StorageClass::Standard),
             keys: match count("keys", self.keys, 1, COUNT_MAX)? {
                 0 => {
@@ -217,13 +233,28 @@ impl Flags {
             data_events: self.data_events,
         };
         if workload.size > 50 << 40 {
-            return Err("--size passes 50 TiB: expected the bytes of one object".into());
+            return Err(match self.size {
+                Some(_) => "--size passes 50 TiB: expected the bytes of one object".into(),
+                None => "--stored divided by --objects passes 50 TiB an object: expected the bytes of all objects and their \
+                         number"
+                    .into(),
+            });
         }
-        Ok((workload.requests() > 0 || objects > 0).then_some(workload))
+        let holds = objects > 0 || stored.is_some_and(|stored| stored > 0);
+        Ok((workload.requests() > 0 || holds).then_some(workload))
     }
 }
 
 const COUNT_MAX: u64 = 1_000_000_000_000_000;
+
+/// Where the size of objects is from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum SizeIs {
+    Unknown,
+    Given,
+    /// What is stored, by the number of objects.
+    Mean,
+}
 
 /// A workload by the month.
 #[derive(Clone, Debug)]
@@ -240,8 +271,9 @@ pub(super) struct Workload {
     pub(super) parts: u64,
     pub(super) objects: u64,
     pub(super) size: u64,
-    /// Whether a size was given.
-    is_sized: bool,
+    /// Bytes stored, where they were given beside the number of objects.
+    stored: Option<u64>,
+    size_is: SizeIs,
     pub(super) class: StorageClass,
     pub(super) keys: u64,
     pub(super) rotations: u64,
@@ -294,8 +326,8 @@ impl Workload {
     /// What of a month under `mode` has no quantity.
     pub(super) fn lacks(&self, mode: SseMode) -> Option<&'static str> {
         let bodies = self.put | self.get | self.copy | self.multipart;
-        (mode == SseMode::DsseKms && !self.is_sized && bodies > 0).then_some(
-            "dsse-kms: its price by the byte is left out, for no size of objects is known; give --size",
+        (mode == SseMode::DsseKms && self.size_is == SizeIs::Unknown && bodies > 0).then_some(
+            "dsse-kms: its price by the byte is left out, for no size of objects is known; give --size, or --stored and --objects",
         )
     }
 
@@ -311,7 +343,7 @@ impl Workload {
         }
         let of_size = |objects: u64| u128::from(objects) * u128::from(self.size);
         let written = of_size(self.put) + of_size(self.copy) + of_size(self.multipart);
-        usage.add_stored(class, region, of_size(self.objects))?;
+        usage.add_stored(class, region, self.stored.map_or(of_size(self.objects), u128::from))?;
         if matches!(
             class,
             StorageClass::StandardIa
@@ -396,6 +428,13 @@ impl Workload {
                  (inferred from permissions; AWS publishes no table)"
                     .into(),
             );
+        }
+        if self.stored.is_some() && self.objects > 0 {
+            list.push(format!(
+                "--stored is what is billed as stored; requests are of objects of {} bytes{}",
+                grouped(u128::from(self.size)),
+                if self.size_is == SizeIs::Mean { ", the mean" } else { "" }
+            ));
         }
         if self.class != StorageClass::Standard {
             list.push(format!(

@@ -102,7 +102,7 @@ impl BillPage {
             section id="table" {
                 h2 { "Line by line" }
                 div class="card scroll" tabindex="0" {
-                    table {
+                    table class="cards one" {
                         thead { tr {
                             @for column in &self.table.columns { th scope="col" class=[(!column.number).then_some("name")] { (figure::name(&column.name, NAME)) } }
                         } }
@@ -111,7 +111,7 @@ impl BillPage {
                                 @for (place, (cell, column)) in row.iter().zip(&self.table.columns).enumerate() {
                                     @let cell = if cell.is_empty() { String::new() } else { figure::name(cell.trim(), NAME) };
                                     @if place == 0 { th scope="row" { (cell) } }
-                                    @else { td class=[(!column.number).then_some("name")] { (cell) } }
+                                    @else { td class=[(!column.number).then_some("name")] data-th=(figure::name(&column.name, NAME)) { (cell) } }
                                 }
                             } }
                         }

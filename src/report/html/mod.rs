@@ -7,6 +7,7 @@
 mod bar;
 mod bill;
 mod chart;
+mod line_chart;
 mod palette;
 mod panel;
 mod plan;
@@ -22,13 +23,14 @@ use self::bar::{Row, bars};
 use super::figure::{self, NONE, count, rate, share, time};
 use super::search::WHICH;
 use super::table::money;
-use super::text::{SAVES, rate_of};
-use super::{Cost, Kind, PhaseMeans, Report, Rule, Search, Share, Summary};
+use super::text::{SAVES, caller, rate_of};
+use super::{Cost, CostAttribution, CostShare, Kind, PhaseMeans, Report, Rule, Search, Share, Summary};
 use crate::cost::grouped_decimal;
 use crate::request::SseMode;
 use crate::units::Usd;
 
 pub use bill::{BillPage, BillSum};
+pub use line_chart::{LINES_MAX, Line, LineChart, LineName, LinePanel};
 pub use palette::{DARK, LIGHT, Theme};
 pub use plan::{PlanPage, PlanPoint};
 pub use profile::ProfilePage;
@@ -425,28 +427,38 @@ fn cost_section(report: &Report) -> Markup {
 
 /// Who causes the KMS calls of the run that calls most, where there is more than one who could.
 fn member_section(runs: &[Summary]) -> Markup {
-    let Some(run) = runs.iter().reduce(|a, b| if b.kms.calls > a.kms.calls { b } else { a }) else {
-        return html! {};
-    };
-    let lists: [(&str, &Vec<Share>); 4] = [
-        ("Buckets", &run.attribution.bucket),
-        ("Principals", &run.attribution.principal),
-        ("Operations", &run.attribution.operation),
-        ("KMS keys", &run.attribution.kms_key),
+    let Some(run) = caller(runs) else { return html! {} };
+    let (calls, unpriced) = (&run.attribution, CostAttribution::default());
+    let cost = run.cost.as_ref().map_or(&unpriced, |cost| &cost.attribution);
+    let lists: [(&str, &Vec<Share>, &Vec<CostShare>); 4] = [
+        ("Buckets", &calls.bucket, &cost.bucket),
+        ("Principals", &calls.principal, &cost.principal),
+        ("Operations", &calls.operation, &cost.operation),
+        ("KMS keys", &calls.kms_key, &cost.kms_key),
     ];
-    let shown: Vec<_> = lists.into_iter().filter(|(_, list)| list.len() > 1).collect();
+    let shown: Vec<_> = lists.into_iter().filter(|(_, list, _)| list.len() > 1).collect();
     #[expect(clippy::cast_precision_loss, reason = "the length of a bar")]
-    let rows = |list: &[Share]| -> Vec<Row> {
+    let rows = |list: &[Share], costs: &[CostShare]| -> Vec<Row> {
         list.iter()
             .take(MEMBERS)
-            .map(|member| {
+            .enumerate()
+            .map(|(place, member)| {
                 let name = member
                     .name
                     .as_deref()
                     .map_or_else(|| "all others".into(), |name| figure::name(name, NAME));
                 let said = format!("{} calls, {} throttled", count(member.calls), count(member.throttled));
+                let cost = costs.get(place);
+                let usd =
+                    |usd: Option<Usd>| usd.map(|usd| format!("{} USD", grouped_decimal(usd.decimal(), 2)));
+                let kms = cost.and_then(|cost| usd(cost.usd)).map(|usd| format!("{usd} for KMS requests"));
+                let all = cost.and_then(|cost| usd(cost.total)).map(|usd| format!("{usd} in all"));
+                let costs: Vec<_> = [kms, all].into_iter().flatten().collect();
                 Row {
-                    label: html! { (name) },
+                    label: html! {
+                        (name)
+                        @if !costs.is_empty() { small { (costs.join(", ")) } }
+                    },
                     value: html! { (share(figure::ratio(member.calls, run.kms.calls))) },
                     parts: vec![("part", member.calls as f64, said)],
                 }
@@ -459,9 +471,13 @@ fn member_section(runs: &[Summary]) -> Markup {
         @if !shown.is_empty() {
             section id="members" {
                 h2 { "Who calls KMS under " (run.mode) }
-                p { "Of the run that calls most: the largest " (MEMBERS) " of each kind." }
+                p {
+                    "Of the run that calls most: the largest " (MEMBERS) " of each kind, by KMS calls"
+                    @if run.cost.is_some() { ", and what a month of each costs" }
+                    "."
+                }
                 div class="grid wide" {
-                    @for (name, list) in shown { div class="card" { h3 { (name) } (bars(&rows(list), Some(full))) } }
+                    @for (name, list, costs) in shown { div class="card" { h3 { (name) } (bars(&rows(list, costs), Some(full))) } }
                 }
             }
         }

@@ -110,7 +110,7 @@ impl PlanPage {
 fn rows(table: &Table) -> Markup {
     html! {
         div class="card scroll" tabindex="0" {
-            table {
+            table class="cards one" {
                 @if table.columns.iter().any(|column| !column.name.is_empty()) {
                     thead { tr { @for column in &table.columns { th scope="col" class=[(!column.number).then_some("name")] { (column.name) } } } }
                 }
@@ -118,7 +118,7 @@ fn rows(table: &Table) -> Markup {
                     @for (place, (cell, column)) in row.iter().zip(&table.columns).enumerate() {
                         @let cell = if cell.is_empty() { String::new() } else { figure::name(cell.trim(), 400) };
                         @if place == 0 { th scope="row" { (cell) } }
-                        @else { td class=[(!column.number).then_some(if cell.chars().count() > 40 { "text" } else { "name" })] { (cell) } }
+                        @else { td class=[(!column.number).then_some(if cell.chars().count() > 40 { "text" } else { "name" })] data-th=(column.name) { (cell) } }
                     }
                 } } }
             }

@@ -26,7 +26,7 @@ pub(super) fn section(report: &Report) -> Markup {
 fn table(exact: &serde_json::Value, runs: &[Summary], groups: &[Group]) -> Markup {
     let label = label();
     html! {
-        table {
+        table class="cards" {
             thead {
                 tr class="titles" {
                     td colspan=(label.columns.len()) {}
@@ -46,14 +46,14 @@ fn table(exact: &serde_json::Value, runs: &[Summary], groups: &[Group]) -> Marku
                             @let cell = (column.cell)(run).text;
                             @match place {
                                 0 => th scope="row" { (cell) },
-                                1 => td class="name" { (cell) },
-                                _ => td { (datum(exact, row, column.field, &cell)) },
+                                1 => td class="name" data-th=(titled(column)) { (cell) },
+                                _ => td data-th=(titled(column)) { (datum(exact, row, column.field, &cell)) },
                             }
                         }
                         @for group in groups {
                             @for (place, column) in group.columns.iter().enumerate() {
                                 @let cell = (column.cell)(run);
-                                td class=[class(place == 0, cell.tone == Tone::Alarm)] { (datum(exact, row, column.field, &cell.text)) }
+                                td class=[class(place == 0, cell.tone == Tone::Alarm)] data-group=[(place == 0).then_some(group.title)] data-th=(titled(column)) { (datum(exact, row, column.field, &cell.text)) }
                             }
                         }
                     }
@@ -65,6 +65,11 @@ fn table(exact: &serde_json::Value, runs: &[Summary], groups: &[Group]) -> Marku
 
 fn heading(column: &Column, class: Option<&str>) -> Markup {
     html! { th scope="col" class=[class] { (column.heading) small { (column.unit) } } }
+}
+
+/// What a narrow page writes beside the figure, where there is no head of the table.
+fn titled(column: &Column) -> String {
+    format!("{} {}", column.heading, column.unit).trim().to_owned()
 }
 
 fn class(first: bool, alarming: bool) -> Option<&'static str> {
