@@ -28,7 +28,7 @@ pub(super) struct Arguments {
     /// Requests per second, in the long run
     #[arg(long, value_name = "PER_SECOND", allow_negative_numbers = true, value_parser = rate)]
     rate: Option<f64>,
-    /// The AWS Region: its KMS quota, where --quota gives none, and its prices; a plan takes several, as in eu-west-2,us-east-1
+    /// The AWS Region: its KMS quota, where --quota gives none, and its prices
     #[arg(long, value_name = "REGION", value_delimiter = ',')]
     pub(super) region: Vec<String>,
     /// KMS calls per second; several, as in 5500,10000, are run side by side

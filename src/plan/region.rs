@@ -40,13 +40,15 @@ struct Offer {
     missed: usize,
     /// The quota that is needed beyond the one there is; 0: none.
     raised: u64,
+    /// Whether a line of its bill has no price, so that the bill says too little.
+    unpriced: bool,
     total: Usd,
 }
 
-/// The place of the one to pick: of those that miss least, those that need no larger quota, then the cheapest in all, and of
-/// those that cost hardly more the one named first.
+/// The place of the one to pick: of those that miss least, those that need no larger quota, then those whose bill is known in
+/// full, then the cheapest in all, and of those that cost hardly more the one named first.
 fn pick(offers: &[Offer]) -> usize {
-    let key = |offer: &Offer| (offer.missed, offer.raised > 0);
+    let key = |offer: &Offer| (offer.missed, offer.raised > 0, offer.unpriced);
     let Some(best) = offers.iter().map(key).min() else { return 0 };
     let alike = || offers.iter().enumerate().filter(|(_, offer)| key(offer) == best);
     let least = alike().map(|(_, offer)| offer.total).min().unwrap_or(Usd::ZERO);
@@ -60,6 +62,9 @@ fn why_not(offer: &Offer, picked: &Offer) -> String {
     }
     if offer.raised > 0 && picked.raised == 0 {
         return format!("it needs a quota of {}, which is more than there is", figure::count(offer.raised));
+    }
+    if offer.unpriced && !picked.unpriced {
+        return "its bill is not known in full: prices of your own (--prices) would tell".into();
     }
     let dearer = offer.total - picked.total;
     if dearer >= slack(picked.total.min(offer.total)) {
@@ -95,6 +100,7 @@ pub(super) fn plan_in(
         offers.push(Offer {
             missed: missed.len(),
             raised: if quota > draft.own_quota() { quota } else { 0 },
+            unpriced: figures.as_ref().is_some_and(|figures| !figures.prices_complete),
             total: figures.as_ref().map_or(Usd::ZERO, |figures| figures.total_usd.value),
         });
         outcomes.push(RegionOutcome {
@@ -137,7 +143,7 @@ mod tests {
     use super::*;
 
     fn offer(missed: usize, raised: u64, cents: i64) -> Offer {
-        Offer { missed, raised, total: Usd::from_cents(cents) }
+        Offer { missed, raised, unpriced: false, total: Usd::from_cents(cents) }
     }
 
     #[test]
@@ -145,6 +151,9 @@ mod tests {
         assert_eq!(pick(&[offer(1, 0, 1), offer(0, 9, 90_000)]), 1);
         assert_eq!(pick(&[offer(0, 9, 1), offer(0, 0, 90_000)]), 1);
         assert_eq!(pick(&[offer(0, 0, 50_000), offer(0, 0, 40_000)]), 1);
+        let unpriced = Offer { unpriced: true, ..offer(0, 0, 1) };
+        assert_eq!(pick(&[unpriced, offer(0, 0, 90_000)]), 1, "what has no price is not cheap");
+        assert_eq!(pick(&[unpriced, offer(0, 9, 90_000)]), 0);
         // Less than a percent apart: the one named first. At a percent the cheaper one.
         assert_eq!(pick(&[offer(0, 0, 40_399), offer(0, 0, 40_000)]), 0);
         assert_eq!(pick(&[offer(0, 0, 40_400), offer(0, 0, 40_000)]), 1);
@@ -158,6 +167,8 @@ mod tests {
             why_not(&offer(0, 9_000, 1), &picked),
             "it needs a quota of 9,000, which is more than there is"
         );
+        let unpriced = Offer { unpriced: true, ..offer(0, 0, 1) };
+        assert!(why_not(&unpriced, &picked).starts_with("its bill is not known in full"));
         assert_eq!(why_not(&offer(0, 0, 50_000), &picked), "a month costs 100.00 USD more");
         assert_eq!(why_not(&offer(0, 0, 40_100), &picked), "it is no cheaper, and named later");
     }

@@ -28,6 +28,13 @@ fn money(usd: Usd) -> String {
     grouped_decimal(usd.decimal(), 2)
 }
 
+/// An amount of `figures`, marked where a price is missing or not confirmed.
+fn priced(figures: &super::Figures, usd: Usd) -> String {
+    let least = if figures.prices_complete { "" } else { ">= " };
+    let sure = if figures.prices_confirmed { "" } else { "*" };
+    format!("{least}{}{sure}", money(usd))
+}
+
 fn month(months: Option<u32>) -> String {
     match months {
         None => "not within the horizon".into(),
@@ -190,8 +197,8 @@ impl Plan {
                     figure::count(of.quota_per_s.value),
                     of.choice.clone().unwrap_or_else(|| NONE.into()),
                     figures(&|figures| figure::time(figures.p99_ns.value)),
-                    figures(&|figures| money(figures.adds_usd.value)),
-                    figures(&|figures| money(figures.total_usd.value)),
+                    figures(&|figures| priced(figures, figures.adds_usd.value)),
+                    figures(&|figures| priced(figures, figures.total_usd.value)),
                     reason,
                 ]
             })
@@ -262,12 +269,8 @@ impl Choice {
             let name = format!("headroom below the quota of {}", figure::count(self.quota_per_s));
             fact(&mut facts, &name, headroom, |part| format!("{:.1} %", part * 100.0));
         }
-        let priced = if of.prices_complete { "" } else { ">= " };
-        let sure = if of.prices_confirmed { "" } else { "*" };
-        fact(&mut facts, "encryption adds, USD/month", &of.adds_usd, |usd| {
-            format!("{priced}{}{sure}", money(*usd))
-        });
-        fact(&mut facts, "total, USD/month", &of.total_usd, |usd| format!("{priced}{}{sure}", money(*usd)));
+        fact(&mut facts, "encryption adds, USD/month", &of.adds_usd, |usd| priced(of, *usd));
+        fact(&mut facts, "total, USD/month", &of.total_usd, |usd| priced(of, *usd));
         fact(&mut facts, "revoked within", &of.revocation_ns, |nanos| revoked(*nanos));
         let shown =
             |n: &Option<u64>, show: &dyn Fn(u64) -> String| n.map_or_else(|| "as you decide".into(), show);

@@ -123,6 +123,21 @@ fn a_budget_rules_out_what_one_pass_counts_and_the_reason_is_that_of_a_run() {
 }
 
 #[test]
+fn limits_that_a_quota_throttles_are_run_beside_those_that_are_counted() {
+    let (source, mut question) = Story { scenario: SCENARIO, question: QUESTION }.told(None);
+    question.demands.keep = "throttled<50%,failed<50%".parse().unwrap();
+    question.grid.quotas = vec![60];
+    let plan = check(&source, &question);
+    let throttled =
+        |of: &&s3seal::plan::Judged| of.figures.as_ref().is_some_and(|of| of.throttled.value > 0.0);
+    assert!(
+        plan.candidates.iter().filter(throttled).count() >= 2 && counted(&plan) >= 2,
+        "{:#?}",
+        plan.candidates
+    );
+}
+
+#[test]
 fn where_one_pass_does_not_count_every_candidate_is_run() {
     let (source, question) = Story { scenario: SCENARIO, question: QUESTION }.told(None);
     let source = source.under(|scenario| scenario.cache.capacity = Some(3)).unwrap();

@@ -26,7 +26,7 @@ fn picked(plan: &Plan) -> &str {
 }
 
 #[test]
-fn a_region_whose_quota_suffices_is_picked_and_half_the_rate_flips_it() {
+fn a_region_whose_quota_suffices_is_picked_and_no_price_is_no_low_price() {
     let plan = STORY.plan(None);
     assert_eq!(picked(&plan), "us-east-1");
     assert!(plan.answer.starts_with("us-east-1: Choose sse-kms, quota 100000/s"), "{}", plan.answer);
@@ -39,7 +39,17 @@ fn a_region_whose_quota_suffices_is_picked_and_half_the_rate_flips_it() {
         plan.why
     );
     let changed = STORY.plan(Some(("rate = 14000", "rate = 7000")));
-    assert_eq!(picked(&changed), "eu-north-1", "as good, and named first");
+    // The quota suffices in both now, and no price is known of the one.
+    assert_eq!(picked(&changed), "us-east-1");
+    let reason = changed.regions[0].reason.as_ref().unwrap();
+    assert!(
+        reason.starts_with("its bill is not known in full")
+            && changed.to_text(Style::default()).contains(">= "),
+        "{reason}"
+    );
+    let (source, mut question) = STORY.told(None);
+    question.regions = ["us-west-2", "us-east-1"].map(|region| region.parse().unwrap()).to_vec();
+    assert_eq!(picked(&plan_for(&source, &question)), "us-west-2", "as good, and named first");
 }
 
 #[test]
@@ -87,7 +97,7 @@ fn a_quota_that_is_named_holds_in_every_region_and_where_none_will_do_the_neares
     let plan = plan_for(&source, &question);
     assert!(!plan.feasible && plan.regions.iter().all(|of| !of.feasible && of.quota_per_s.value == 5_000));
     assert!(plan.answer.contains("Nothing keeps every demand. Nearest is"), "{}", plan.answer);
-    assert_eq!(picked(&plan), "eu-north-1", "they miss the same, so the first is as near");
+    assert_eq!(picked(&plan), "us-east-1", "they miss the same, and its bill is known");
 }
 
 #[test]

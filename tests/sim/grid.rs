@@ -83,7 +83,7 @@ fn scenarios() -> impl Strategy<Value = String> {
             )
         },
     );
-    let objects = (1_u32..200, 0_u32..300)
+    let objects = (10_u32..200, 0_u32..300)
         .prop_map(|(count, ms)| format!("count = {count}\nvisible_after = \"{ms}ms\"\n"));
     let arrival = prop_oneof![
         Just("process = \"poisson\"\nrate = 900"),
