@@ -169,7 +169,8 @@ impl ProfilePage<'_> {
     }
 
     fn implied(&self) -> Markup {
-        let modes: Vec<(&str, &Value)> = members(self.at("/kms_calls/implied_by_mode")).collect();
+        let mut modes: Vec<(&str, &Value)> = members(self.at("/kms_calls/implied_by_mode")).collect();
+        modes.sort_by_key(|(mode, _)| SseMode::ALL.iter().position(|known| known.as_str() == *mode));
         let full = modes.iter().map(|(_, range)| float(&range["high"])).fold(0.0, f64::max);
         let rows: Vec<Row> = modes
             .into_iter()

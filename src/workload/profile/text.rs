@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use super::summary::{Rate, instant, kms_peak, zipf};
 use super::{Profile, QUOTAS, Range, Share, Tally};
+use crate::request::SseMode;
 use crate::units::NANOS_PER_SECOND;
 
 /// Names of each attribution that are shown.
@@ -161,7 +162,8 @@ fn kms(out: &mut String, profile: &Profile) -> std::fmt::Result {
     let kms = &profile.kms;
     if !kms.implied.is_empty() {
         writeln!(out, "\nKMS calls that these requests make, by mode")?;
-        for (mode, range) in &kms.implied {
+        let of = |mode: &SseMode| kms.implied.get_key_value(mode.as_str());
+        for (mode, range) in SseMode::ALL.iter().filter_map(of) {
             writeln!(out, "  {mode:<20} {}", spread(*range))?;
         }
     }
