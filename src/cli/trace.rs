@@ -59,6 +59,12 @@ impl Arguments {
             let file = log_file::open(path, &bar)?;
             let guessed = if self.columns.is_some() { None } else { Format::guess(&file.head) };
             match guessed {
+                None if alone && self.columns.is_none() && file.head.trim_ascii_start().starts_with(b"{") => {
+                    return Err(Failure::usage(format_args!(
+                        "{}: JSON, but of no log that is known: expected a log or a CSV; a profile goes to `s3seal plan --profile`",
+                        file.name
+                    )));
+                }
                 Some(Format::Csv(_)) | None if alone => {
                     let trace = self.parse(&file.name, file.input)?;
                     return Ok(Some((trace, name)));

@@ -28,7 +28,7 @@ pub(super) struct Arguments {
     /// Requests per second, in the long run
     #[arg(long, value_name = "PER_SECOND", allow_negative_numbers = true, value_parser = rate)]
     rate: Option<f64>,
-    /// The AWS Region: its KMS quota, where --quota gives none, and its prices
+    /// The AWS Region: its KMS quota, where --quota gives none, and its prices; a plan takes several, as in eu-west-2,us-east-1
     #[arg(long, value_name = "REGION", value_delimiter = ',')]
     pub(super) region: Vec<String>,
     /// KMS calls per second; several, as in 5500,10000, are run side by side
@@ -106,6 +106,17 @@ fn time(text: &str) -> Result<Span, String> {
 
 fn quota(text: &str) -> Result<u64, String> {
     text.parse().map_err(|_| "expected whole numbers of KMS calls a second, as in 5500 or 5500,10000".into())
+}
+
+/// The number that was meant where a list of quotas looks like one with its thousands apart, as in `5,500`; quotas below 100 are
+/// rare enough.
+fn thousands(quotas: &[u64]) -> Option<u64> {
+    let (first, groups) = quotas.split_first()?;
+    let looks_so =
+        !groups.is_empty() && *first < 100 && groups.iter().all(|group| (100..1_000).contains(group));
+    looks_so.then(|| {
+        groups.iter().fold(*first, |whole, group| whole.saturating_mul(1_000).saturating_add(*group))
+    })
 }
 
 fn seed(text: &str) -> Result<u64, String> {
@@ -200,6 +211,12 @@ impl Arguments {
     /// As [`Self::work`], in the first of the Regions where several are given.
     pub(super) fn work_in_first_region(&self, quota: Option<u64>) -> Result<Work, Failure> {
         self.agree()?;
+        if let Some(whole) = thousands(&self.quota) {
+            eprintln!(
+                "s3seal: --quota with a comma is several quotas, here {}; for one of {whole} write {whole}",
+                self.quota.iter().map(u64::to_string).collect::<Vec<_>>().join(" and ")
+            );
+        }
         let mut scenario = self.scenario()?;
         scenario.kms.quota = quota.or(scenario.kms.quota);
         let took_default_quota = self.takes_default_quota(&scenario);

@@ -55,7 +55,7 @@ pub use usage_file::{UsageFile, UsageFileError, UsageFileProblem};
 
 /// A word that is not in the list it should be in.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{value}` is no {kind}{}", nearest.as_ref().map(|name| format!("; did you mean `{name}`?")).unwrap_or_default())]
+#[error("`{value}` is no {kind}{}", self.hint())]
 pub struct UnknownName {
     /// What it should have been: `Region`, `item`, `storage class`, …
     pub kind: &'static str,
@@ -69,5 +69,15 @@ impl UnknownName {
     pub(crate) fn new(kind: &'static str, value: &str, known: &[&'static str]) -> Self {
         let shown: String = value.chars().take(60).collect();
         Self { kind, nearest: nearest(&shown, known), value: shown }
+    }
+
+    fn hint(&self) -> String {
+        match self.nearest {
+            Some(name) => format!("; did you mean `{name}`?"),
+            None if self.kind == region::KIND => {
+                "; expected its code, such as us-east-1 (`s3seal cost prices` lists them)".into()
+            }
+            None => String::new(),
+        }
     }
 }

@@ -50,6 +50,9 @@ const REGIONS: [(&str, &str); 38] = [
     ("us-west-2", "US West (Oregon)"),
 ];
 
+/// What a name that is none is said to be none of.
+pub(super) const KIND: &str = "Region";
+
 /// An AWS Region, ordered by code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Region(u8);
@@ -95,7 +98,7 @@ impl FromStr for Region {
     fn from_str(text: &str) -> Result<Self, UnknownName> {
         Self::all().find(|region| region.as_str() == text).ok_or_else(|| {
             let known: Vec<_> = REGIONS.iter().map(|(code, _)| *code).collect();
-            UnknownName::new("Region", text, &known)
+            UnknownName::new(KIND, text, &known)
         })
     }
 }
@@ -117,5 +120,7 @@ mod tests {
         let refused = "us-esat-1".parse::<Region>().unwrap_err();
         assert_eq!(refused.to_string(), "`us-esat-1` is no Region; did you mean `us-east-1`?");
         assert!("US-EAST-1".parse::<Region>().is_err());
+        let far = "frankfurt".parse::<Region>().unwrap_err().to_string();
+        assert!(far.starts_with("`frankfurt` is no Region; expected its code, such as us-east-1"), "{far}");
     }
 }

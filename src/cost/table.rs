@@ -51,6 +51,37 @@ impl Table {
         self.rows.iter().fold(head, |text, row| text + &line(row.iter().map(String::as_str).collect()))
     }
 
+    /// As [`text`](Self::text), but where that is wider than `width`, as several tables one below the other: each has the first
+    /// column and as many of the rest as fit, `group` of them always together. Rows that are empty in a part are left out of it.
+    pub fn text_within(&self, width: usize, group: usize) -> String {
+        let part = |columns: &[usize]| {
+            let pick = |cells: &[String]| columns.iter().map(|i| cells[*i].clone()).collect::<Vec<_>>();
+            let rows = self.rows.iter().map(|row| pick(row));
+            Self {
+                columns: columns.iter().map(|i| self.columns[*i].clone()).collect(),
+                rows: rows.filter(|row| row.iter().skip(1).any(|cell| !cell.is_empty())).collect(),
+            }
+        };
+        let is_wide = |text: &str| text.lines().any(|line| line.chars().count() > width);
+        let whole = self.text();
+        if !is_wide(&whole) {
+            return whole;
+        }
+        let others: Vec<usize> = (1..self.columns.len()).collect();
+        let (mut parts, mut columns) = (Vec::new(), vec![0]);
+        for group in others.chunks(group.max(1)) {
+            let more = [&columns[..], group].concat();
+            if columns.len() > 1 && is_wide(&part(&more).text()) {
+                parts.push(part(&columns).text());
+                columns = [&[0], group].concat();
+            } else {
+                columns = more;
+            }
+        }
+        parts.push(part(&columns).text());
+        parts.join("\n")
+    }
+
     /// A Markdown table; ends in a newline.
     pub fn markdown(&self) -> String {
         let line = |cells: Vec<String>| format!("| {} |\n", cells.join(" | "));
@@ -108,6 +139,19 @@ mod tests {
         assert_eq!(grouped_decimal(Decimal::new(-11_776_049, 4), 2), "-1,177.60");
         assert_eq!(grouped_decimal(Decimal::new(-1, 4), 2), "0.00");
         assert_eq!(grouped_decimal(Decimal::ZERO, 2), "0.00");
+    }
+
+    #[test]
+    fn a_wide_table_is_folded_by_groups_of_columns() {
+        let mut table = Table::new(&["line", "#a east", "#a west", "#b east", "#b west"]);
+        let row = |cells: [&str; 5]| cells.map(str::to_owned).to_vec();
+        table.rows =
+            vec![row(["keys", "", "", "1.00", "1.00"]), row(["sum", "2.00", "2.00", "3.00", "3.00"])];
+        assert_eq!(table.text_within(120, 2), table.text());
+        let folded = "line  a east  a west\nsum     2.00    2.00\n\nline  b east  b west\nkeys    1.00    1.00\nsum     3.00    3.00\n";
+        // Two of the three parts that fit would part a mode from itself.
+        assert_eq!(table.text_within(28, 2), folded);
+        assert_eq!(table.text_within(1, 2), folded);
     }
 
     #[test]

@@ -89,11 +89,11 @@ impl Report {
         let seconds = lifetime.div_ceil(1_000_000_000);
         Some(format!(
             "KMS calls and costs of {} are those of caches still filling, not of a month: keys live for {}, but the run \
-             warmed up for {} and measured {}; for the steady state run `s3seal sim` with --warm-up {seconds}s --duration \
+             {} and measured {}; for the steady state run `s3seal sim` with --warm-up {seconds}s --duration \
              {seconds}s (a trace has to be that long).",
             modes.join(" and "),
             time(lifetime),
-            time(warm_up),
+            if warm_up == 0 { "had no warm-up".into() } else { format!("warmed up for {}", time(warm_up)) },
             time(measured),
         ))
     }

@@ -21,6 +21,12 @@ pub enum ReportError {
     /// There never was a version 0.
     #[error("the report has version 0, expected 1 to {VERSION}")]
     VersionZero,
+    /// What `s3seal profile` wrote.
+    #[error(
+        "a profile, not the report of a run: replay its logs with `s3seal sim --trace LOGS --format json --output FILE`, or \
+         plan with `s3seal plan --profile`"
+    )]
+    Profile,
     /// Not JSON, or a field is missing or of the wrong kind.
     #[error("the report does not read as JSON of version {VERSION}: {0}")]
     Malformed(#[from] serde_json::Error),
@@ -42,14 +48,18 @@ impl Report {
     ///
     /// # Errors
     ///
-    /// A newer version, or a text that is no report.
+    /// A newer version, a profile, or a text that is no report.
     pub fn from_json(text: &str) -> Result<Self, ReportError> {
         // The version first: a newer report may have any shape.
         #[derive(Deserialize)]
         struct Version {
             version: u64,
+            /// Only profiles have it.
+            state: Option<serde::de::IgnoredAny>,
         }
-        match serde_json::from_str::<Version>(text)?.version {
+        let Version { version, state } = serde_json::from_str(text)?;
+        match version {
+            _ if state.is_some() => Err(ReportError::Profile),
             0 => Err(ReportError::VersionZero),
             found if found > u64::from(VERSION) => Err(ReportError::NewerVersion { found }),
             _ => Ok(serde_json::from_str(text)?),

@@ -295,6 +295,11 @@ fn pages_of_profiles_are_valid_harmless_and_have_the_figures_of_the_json() {
     let page = ProfilePage { profile: &shapes[2].1, quotas: &QUOTAS }.to_html();
     let headline = all(&page).iter().find(|node| name(node) == "h1").map(text).unwrap();
     assert_eq!(headline, "Up to 19,501 KMS calls a second: over quotas of 10,000");
+    // On a narrow page, where the heads of tables are hidden, each figure has its own: four for each row of calls (three)
+    // and of operations (one), three for each bucket, prefix and requester.
+    let headed =
+        all(&page).iter().filter(|node| attribute(node, "data-th").is_some_and(|th| !th.is_empty())).count();
+    assert!(headed >= 4 * 3 + 4 + 3 * 3, "{headed}");
     let labels: Vec<String> = all(&page).iter().filter(|node| name(node) == "text").map(text).collect();
     for label in ["quota 10,000", "quota 20,000", "quota 100,000", "100 %"] {
         assert!(labels.iter().any(|held| held == label), "{label}: {labels:?}");

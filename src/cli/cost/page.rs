@@ -53,6 +53,8 @@ fn amount(line: &Line, month: Month) -> String {
     line.amount.map_or_else(|| "no price".into(), |usd| money(usd) + star)
 }
 
+/// Columns of text that a table of several Regions may take: as wide as one of all modes in one Region.
+const WIDE: usize = 120;
 const UNSURE: &str = "*";
 const PER_MILLION: &str = "  per million requests";
 
@@ -283,7 +285,12 @@ impl Page<'_> {
     }
 
     pub(super) fn text(&self) -> String {
-        let mut parts = vec![self.title(), String::new(), self.table().text()];
+        // Modes times Regions are many columns; those of one mode stay together.
+        let table = match self.regions.len() {
+            0 | 1 => self.table().text(),
+            regions => self.table().text_within(WIDE, regions),
+        };
+        let mut parts = vec![self.title(), String::new(), table];
         parts.extend(self.findings().into_iter().map(|finding| finding + "\n"));
         for (title, notes) in self.notes() {
             parts.push(title.into());

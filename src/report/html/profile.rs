@@ -169,7 +169,8 @@ impl ProfilePage<'_> {
     }
 
     fn implied(&self) -> Markup {
-        let modes: Vec<(&str, &Value)> = members(self.at("/kms_calls/implied_by_mode")).collect();
+        let mut modes: Vec<(&str, &Value)> = members(self.at("/kms_calls/implied_by_mode")).collect();
+        modes.sort_by_key(|(mode, _)| SseMode::ALL.iter().position(|known| known.as_str() == *mode));
         let full = modes.iter().map(|(_, range)| float(&range["high"])).fold(0.0, f64::max);
         let rows: Vec<Row> = modes
             .into_iter()
@@ -203,30 +204,30 @@ impl ProfilePage<'_> {
             section id="prediction" {
                 h2 { "KMS calls by S3: seen and predicted" }
                 p { "Predicted from the S3 requests alone, by the mode of each object as far as it is known." }
-                div class="card scroll" tabindex="0" { table {
+                div class="card scroll" tabindex="0" { table class="cards" {
                     thead { tr { th scope="col" class="name" { "Call" } th scope="col" { "seen" } th scope="col" { "low" } th scope="col" { "likely" } th scope="col" { "high" } } }
                     tbody { @for (title, part) in rows {
                         tr {
                             th scope="row" { (title) }
-                            td { (self.count(&if part.is_empty() { "/kms_calls/seen_total".to_owned() } else { format!("/kms_calls/seen{part}") })) }
-                            @for end in ["low", "likely", "high"] { td { (self.count(&format!("/kms_calls/predicted{part}/{end}"))) } }
+                            td data-th="seen" { (self.count(&if part.is_empty() { "/kms_calls/seen_total".to_owned() } else { format!("/kms_calls/seen{part}") })) }
+                            @for end in ["low", "likely", "high"] { td data-th=(end) { (self.count(&format!("/kms_calls/predicted{part}/{end}"))) } }
                         }
                     } }
                 } }
                 div class="card scroll" tabindex="0" { table {
-                    thead { tr { th scope="col" class="name" { "How the mode was known" } th scope="col" { "data keys needed" } } }
+                    thead { tr { th scope="col" class="name" { "How the mode was known" } th scope="col" { "data keys" } } }
                     tbody { @for (basis, _) in members(self.at("/kms_calls/predicted/basis")) {
                         tr { th scope="row" { (name(basis, NAME)) } td { (self.count(&format!("/kms_calls/predicted/basis/{}", escaped(basis)))) } }
                     } }
                 } }
                 @if seen {
-                    div class="card scroll" tabindex="0" { table {
+                    div class="card scroll" tabindex="0" { table class="cards one" {
                         thead { tr { th scope="col" class="name" { "Difference" } th scope="col" class="name" { "Cause" } th scope="col" { "calls" } } }
                         tbody {
-                            tr { th scope="row" { "none" } td class="name" { "seen as predicted" } td { (self.count("/kms_calls/differences/agreed")) } }
+                            tr { th scope="row" { "none" } td class="name" data-th="cause" { "seen as predicted" } td data-th="calls" { (self.count("/kms_calls/differences/agreed")) } }
                             @for (title, place) in causes {
                                 @for (cause, _) in members(self.at(place)) {
-                                    tr { th scope="row" { (title) } td class="name" { (name(cause, NAME)) } td { (self.count(&format!("{place}/{}", escaped(cause)))) } }
+                                    tr { th scope="row" { (title) } td class="name" data-th="cause" { (name(cause, NAME)) } td data-th="calls" { (self.count(&format!("{place}/{}", escaped(cause)))) } }
                                 }
                             }
                         }
@@ -244,16 +245,16 @@ impl ProfilePage<'_> {
         html! {
             section id="operations" {
                 h2 { "Requests by operation" }
-                div class="card scroll" tabindex="0" { table {
+                div class="card scroll" tabindex="0" { table class="cards" {
                     thead { tr { th scope="col" class="name" { "Operation" } th scope="col" { "requests" } th scope="col" { "failed" } th scope="col" { "sent" } th scope="col" { "received" } } }
                     tbody { @for (operation, _) in &all {
                         @let place = format!("/operations/{}", escaped(operation));
                         tr {
                             th scope="row" { (name(operation, NAME)) }
-                            td { (self.count(&format!("{place}/requests"))) }
-                            td { (self.count(&format!("{place}/failed"))) }
-                            td { (self.bytes(&format!("{place}/bytes_out"))) }
-                            td { (self.bytes(&format!("{place}/bytes_in"))) }
+                            td data-th="requests" { (self.count(&format!("{place}/requests"))) }
+                            td data-th="failed" { (self.count(&format!("{place}/failed"))) }
+                            td data-th="sent" { (self.bytes(&format!("{place}/bytes_out"))) }
+                            td data-th="received" { (self.bytes(&format!("{place}/bytes_in"))) }
                         }
                     } }
                 } }
@@ -272,15 +273,15 @@ impl ProfilePage<'_> {
                     h2 { "Who causes it" }
                     p { "The largest " (MEMBERS) " of each kind. Sessions count for their role." }
                     @for (title, kind) in kinds {
-                        @if shown_of(kind) > 0 { div class="card scroll" tabindex="0" { table {
+                        @if shown_of(kind) > 0 { div class="card scroll" tabindex="0" { table class="cards" {
                             thead { tr { th scope="col" class="name" { (title) } th scope="col" { "requests" } th scope="col" { "sent" } th scope="col" { "KMS calls seen" } } }
                             tbody { @for place in 0..shown_of(kind) {
                                 @let place = format!("/attribution/{kind}/top/{place}");
                                 tr {
                                     th scope="row" { (shown(self.at(&place))) }
-                                    td { (self.count(&format!("{place}/requests"))) }
-                                    td { (self.bytes(&format!("{place}/bytes_out"))) }
-                                    td { (self.count(&format!("{place}/kms_seen"))) }
+                                    td data-th="requests" { (self.count(&format!("{place}/requests"))) }
+                                    td data-th="sent" { (self.bytes(&format!("{place}/bytes_out"))) }
+                                    td data-th="KMS calls seen" { (self.count(&format!("{place}/kms_seen"))) }
                                 }
                             } }
                         } } }

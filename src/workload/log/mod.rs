@@ -29,7 +29,7 @@ pub use error::{BadLine, BadLines, LogError};
 pub use format::{Format, FormatError};
 pub use gather::Gather;
 pub use inventory::{Manifest, ManifestError, Schema};
-pub(super) use name::Names;
+pub(super) use name::{Names, role};
 pub use oracle::{OracleGeneral, OracleRequest, RECORD_BYTES};
 pub use reader::{Account, LogReader, Turn};
 pub use trace::Trace;

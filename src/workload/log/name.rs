@@ -29,8 +29,9 @@ impl Names {
         intern(&mut self.objects, &self.scratch) as u64
     }
 
+    /// The sessions of a role are one principal, as they share one Bucket Key (docs/SOURCES.md).
     pub(super) fn principal_id(&mut self, name: &str) -> u32 {
-        narrow(intern(&mut self.principals, name))
+        narrow(intern(&mut self.principals, role(name)))
     }
 
     pub(super) fn object_count(&self) -> u64 {
@@ -56,6 +57,17 @@ impl Names {
     }
 }
 
+/// `arn:aws:sts::111122223333:assumed-role/Role/session` without its session; whatever else as it is.
+pub(in crate::workload) fn role(requester: &str) -> &str {
+    match requester.find(":assumed-role/") {
+        Some(start) => {
+            let name = start + ":assumed-role/".len();
+            requester[name..].rfind('/').map_or(requester, |end| &requester[..name + end])
+        }
+        None => requester,
+    }
+}
+
 fn intern(set: &mut Set, name: &str) -> usize {
     match set.get_index_of(name) {
         Some(id) => id,
@@ -66,4 +78,25 @@ fn intern(set: &mut Set, name: &str) -> usize {
 fn narrow(id: usize) -> u32 {
     // 2³² names of ten bytes are more than 100 GB: memory ends first.
     u32::try_from(id).expect("fewer than 2^32 buckets and principals")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sessions_of_a_role_are_one_principal_and_other_names_are_themselves() {
+        let mut names = Names::default();
+        let mut id = |name| names.principal_id(name);
+        let first = id("arn:aws:sts::111122223333:assumed-role/Spark/executor-1");
+        assert_eq!(id("arn:aws:sts::111122223333:assumed-role/Spark/executor-2"), first);
+        for other in [
+            "arn:aws:sts::111122223333:assumed-role/Other/executor-1",
+            "arn:aws:iam::111122223333:user/Spark/executor-1",
+            "Spark/executor-1",
+        ] {
+            assert_ne!(id(other), first, "{other}");
+        }
+        assert_eq!(names.counts().1, 4);
+    }
 }

@@ -33,7 +33,7 @@ pub use tally::{Share, Tally};
 
 use self::kms_call::count;
 use self::predict::{Asked, Object, Predictor, Step};
-use super::log::{Account, Ending, Entry, KmsUse, Request, Side, digest, digest_within};
+use super::log::{Account, Ending, Entry, KmsUse, Request, Side, digest, digest_within, role};
 use crate::pipeline::{Need, needs};
 use crate::request::{Operation, SseMode};
 use crate::units::{NANOS_PER_SECOND, Span, Timestamp};
@@ -141,7 +141,7 @@ pub struct Profile {
 #[non_exhaustive]
 pub enum ProfileError {
     /// Not JSON, or not of this form.
-    #[error("not a profile: {0}")]
+    #[error("not a profile, as `s3seal profile --format json` writes it: {0}")]
     Json(#[from] serde_json::Error),
     /// Of another version.
     #[error("profile version {found}: expected {VERSION}; make it again with this s3seal")]
@@ -473,17 +473,6 @@ fn parts(arn: &str) -> (&str, Option<&str>) {
     match name.split_once('/') {
         Some((bucket, key)) => (bucket, Some(key)),
         None => (name, None),
-    }
-}
-
-/// `arn:aws:sts::111122223333:assumed-role/Role/session` without its session; whatever else as it is.
-fn role(requester: &str) -> &str {
-    match requester.find(":assumed-role/") {
-        Some(start) => {
-            let name = start + ":assumed-role/".len();
-            requester[name..].rfind('/').map_or(requester, |end| &requester[..name + end])
-        }
-        None => requester,
     }
 }
 

@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use super::summary::{Rate, instant, kms_peak, zipf};
 use super::{Profile, QUOTAS, Range, Share, Tally};
+use crate::request::SseMode;
 use crate::units::NANOS_PER_SECOND;
 
 /// Names of each attribution that are shown.
@@ -161,7 +162,8 @@ fn kms(out: &mut String, profile: &Profile) -> std::fmt::Result {
     let kms = &profile.kms;
     if !kms.implied.is_empty() {
         writeln!(out, "\nKMS calls that these requests make, by mode")?;
-        for (mode, range) in &kms.implied {
+        let of = |mode: &SseMode| kms.implied.get_key_value(mode.as_str());
+        for (mode, range) in SseMode::ALL.iter().filter_map(of) {
             writeln!(out, "  {mode:<20} {}", spread(*range))?;
         }
     }
@@ -285,11 +287,27 @@ fn duration(millis: u64) -> String {
     }
 }
 
-/// `text` in at most `width` characters.
+/// `text` in at most `width` characters, its middle left out: names of one kind begin alike, and end as they differ.
 fn cut(text: &str, width: usize) -> String {
     let clean = |c: char| if c.is_control() { '\u{FFFD}' } else { c };
-    if text.chars().count() <= width {
+    let length = text.chars().count();
+    if length <= width {
         return text.chars().map(clean).collect();
     }
-    text.chars().take(width - 1).map(clean).chain(['…']).collect()
+    let end = (width - 1).div_ceil(2);
+    let begin = text.chars().take(width - 1 - end);
+    begin.chain(['…']).chain(text.chars().skip(length - end)).map(clean).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_name_loses_its_middle_and_keeps_what_tells_it_apart() {
+        assert_eq!(cut("analytics-production-0", 12), "analy…tion-0");
+        assert_ne!(cut("analytics-production-0", 12), cut("analytics-production-1", 12));
+        assert_eq!(cut("漢字漢字漢字", 5), "漢字…漢字");
+        assert_eq!(cut("short\n", 12), "short\u{FFFD}");
+    }
 }
