@@ -142,8 +142,10 @@ impl Unlocked {
         frame::open(&self.derived.layers, run, frames, &mut out, threads)
             .map_err(|bad| self.explain(bad, run, frames))?;
         let skip = plan.plaintext.start - run.first * layout.frame.bytes() as u64;
-        out.drain(..usize::try_from(skip).expect("less than a frame"));
-        out.truncate(usize::try_from(length_of(&plan.plaintext)).expect("in memory"));
+        // The end goes first, so that nothing of it is moved.
+        let skip = usize::try_from(skip).expect("less than a frame");
+        out.truncate(skip + usize::try_from(length_of(&plan.plaintext)).expect("in memory"));
+        out.drain(..skip);
         Ok(out)
     }
 }

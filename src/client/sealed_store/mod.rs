@@ -5,7 +5,7 @@ mod upload;
 
 use std::fmt;
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -18,16 +18,41 @@ use object_store::{
 use tokio::runtime::Handle;
 
 use self::upload::Upload;
+use super::clock::boot_nanos;
 use super::data_key_cache::DataKeyCache;
 use super::error::{KeyError, OpeningError};
 use super::request::KeyRequest;
 use super::slot::{STORE_HEADER_BYTES, padded};
 use crate::cache::Failure;
-use crate::envelope::{FrameSize, Identity, KeyArn, Layout, Options, Sealer, Suite, seal};
+use crate::envelope::{
+    CustomerKey, FrameSize, Identity, KeyArn, Keys, Layout, Options, Sealer, Slot, Suite, seal,
+};
 use crate::request::Operation;
+use crate::units::Span;
 
-/// Largest piece of work done where it is polled, in bytes: about 50 µs of AES. More goes to `spawn_blocking`.
-const INLINE_BYTES_MAX: usize = 256 << 10;
+/// How long a piece of work may keep a runtime's thread; the way to another thread and back takes as long. What takes longer
+/// goes to `spawn_blocking`. Source: tokio's advice of 10 to 100 µs between two awaits.
+const INLINE_MAX: Span = Span::from_micros(100);
+
+/// Bytes that are sealed, on this machine, in [`INLINE_MAX`]: at most 2 MiB.
+fn inline_bytes_max() -> usize {
+    static MEASURED: OnceLock<usize> = OnceLock::new();
+    /// What is timed: enough to see the cipher rather than the clock.
+    const PIECE: usize = 64 << 10;
+    *MEASURED.get_or_init(|| {
+        let Ok(key) = CustomerKey::generate() else { return PIECE };
+        let (identity, piece) = (Identity::text(""), vec![0; PIECE]);
+        let mut fastest = u64::MAX;
+        for _ in 0..4 {
+            let start = boot_nanos();
+            // The result is of no use; the time that it took is.
+            drop(seal(Keys::Customer(&key), &Slot::SseC, &identity, &piece, Options::default()));
+            fastest = fastest.min(boot_nanos().saturating_sub(start));
+        }
+        let pieces = INLINE_MAX.as_nanos() / fastest.max(1);
+        usize::try_from(pieces).unwrap_or(usize::MAX).clamp(1, 32) * PIECE
+    })
+}
 
 /// Largest object that is copied in one put, in bytes; larger ones go part by part, each of this size.
 const COPY_PART_BYTES: usize = 8 << 20;
@@ -56,7 +81,7 @@ type Audit = Arc<dyn Fn(ObjectUse<'_>) + Send + Sync>;
 /// # use s3seal::request::Principal;
 /// # use s3seal::units::Span;
 /// # use s3seal::DataKeyCache;
-/// use std::sync::Arc;
+/// use std::sync::{Arc, OnceLock};
 ///
 /// use object_store::{ObjectStoreExt, memory::InMemory, path::Path};
 /// use s3seal::client::SealedStore;
@@ -298,7 +323,7 @@ async fn off_the_path<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T> {
     match Handle::try_current() {
-        Ok(runtime) if bytes > INLINE_BYTES_MAX => Ok(runtime.spawn_blocking(work).await?),
+        Ok(runtime) if bytes > inline_bytes_max() => Ok(runtime.spawn_blocking(work).await?),
         _ => Ok(work()),
     }
 }
