@@ -36,4 +36,4 @@ pub mod experiment;
 pub mod live;
 
 // What most applications start from.
-pub use client::{DataKeyCache, KeyService};
+pub use client::{DataKeyCache, KeyService, SealedStore};

@@ -57,6 +57,24 @@ fn a_key_file_is_readable_by_its_owner_alone_and_others_are_warned_of() {
 }
 
 #[test]
+fn interval_logs_merge_under_any_name_and_the_same_one_not_twice() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    for (seed, log) in [("1", "one.hdr"), ("2", "two.hlog"), ("1", "copy.hdr")] {
+        let options =
+            ["sim", "--rate", "50", "--duration", "1s", "--modes", "sse-s3", "--seed", seed, "--hdr", log];
+        assert!(run(folder, &options).status.success());
+    }
+    let merged = run(folder, &["report", "merge", "one.hdr", "two.hlog"]);
+    assert!(merged.status.success(), "{}", String::from_utf8_lossy(&merged.stderr));
+    assert!(merged.stdout.starts_with(b"#[Histogram log format version 1.3]"));
+    let twice = run(folder, &["report", "merge", "one.hdr", "two.hlog", "copy.hdr"]);
+    assert_eq!(twice.status.code(), Some(2));
+    let said = String::from_utf8_lossy(&twice.stderr);
+    assert!(said.contains("one.hdr and copy.hdr are the same interval log"), "{said}");
+}
+
+#[test]
 fn every_verb_has_a_manual_page_and_pages_are_not_replaced_unasked() {
     let folder = tempfile::tempdir().unwrap();
     assert!(run(folder.path(), &["man", "."]).status.success());

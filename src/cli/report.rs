@@ -72,10 +72,14 @@ fn text(path: &Path) -> Result<(String, String), Failure> {
 
 fn read(path: &Path) -> Result<Report, Failure> {
     let (name, text) = text(path)?;
+    parsed(&name, &text)
+}
+
+fn parsed(name: &str, text: &str) -> Result<Report, Failure> {
     if !text.trim_start().starts_with('{') {
         return Err(Failure::new(format_args!(
             "{name}: not JSON: expected a report as `s3seal sim --format json` or `load` writes it"
         )));
     }
-    Report::from_json(&text).map_err(|error| Failure::new(format_args!("{name}: {error}")))
+    Report::from_json(text).map_err(|error| Failure::new(format_args!("{name}: {error}")))
 }

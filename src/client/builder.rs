@@ -167,6 +167,13 @@ impl Builder {
         if self.call_max == Span::ZERO {
             return refuse("call_max", "0 s", "more than 0 s");
         }
+        if self.memo == Some(Span::ZERO) {
+            return refuse("memo", "0 s", "more than 0 s");
+        }
+        // The rules name a cache that keeps nothing, which is not to be had here.
+        if self.capacity == 0 {
+            return refuse("capacity", "0", "at least 1 key");
+        }
         if self.waiters_max == 0 {
             return refuse("waiters_max", "0", "at least 1");
         }

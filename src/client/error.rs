@@ -87,7 +87,9 @@ pub enum OpeningError {
     Open(#[from] OpenError),
     /// The object names a KMS key or a context that it may not be opened under. KMS was not asked.
     #[error(
-        "the object stands under KMS key {found} in a context of {pairs} pairs, which is not among those to open under"
+        "the object names KMS key {found} and an encryption context of {pairs} {}: expected both as in a request that it \
+         may be opened with",
+        if *pairs == 1 { "pair" } else { "pairs" }
     )]
     NotAllowed {
         /// The KMS key that the object names.

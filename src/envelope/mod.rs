@@ -37,6 +37,23 @@
 //! # Ok(())
 //! # }
 //! ```
+//!
+//! Under a key of one's own nothing is wrapped, and the reader has to bring the key; this is what `s3seal seal` writes:
+//!
+//! ```
+//! use s3seal::envelope::*;
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let (key, identity) = (CustomerKey::generate()?, Identity::text("demo/README.md"));
+//! let sealed = seal(Keys::Customer(&key), &Slot::SseC, &identity, b"twelve euros", Options::default())?;
+//! assert_eq!(open(Keys::Customer(&key), &identity, &sealed)?, b"twelve euros");
+//!
+//! // Kept as 32 bytes: that is all of a key file.
+//! let again = CustomerKey::new(&key.expose()[..])?;
+//! assert_eq!(open(Keys::Customer(&again), &identity, &sealed)?, b"twelve euros");
+//! # Ok(())
+//! # }
+//! ```
 
 mod secret;
 mod arn;

@@ -257,6 +257,17 @@ pub enum CompareError {
     /// A side has no report.
     #[error("each side needs at least one report")]
     Nothing,
+    /// A run stands on its side twice: it would pass for two that agree to the last digit, and hide all noise.
+    #[error(
+        "{one} and {other} hold the same run, which is no repeat: list each file once, and give simulated repeats a \
+         --seed each"
+    )]
+    SameRun {
+        /// A report.
+        one: String,
+        /// Another of its side, or the same.
+        other: String,
+    },
     /// What was asked of the system differs.
     #[error(
         "{before} and {after} ran different workloads ({differs} differs), so a change may come from either; --anyway \
@@ -282,7 +293,7 @@ pub type Repeats = [(String, Report)];
 ///
 /// # Errors
 ///
-/// Reports of different workloads, unless `anyway`; sides that have no run in common.
+/// The same run twice on a side; reports of different workloads, unless `anyway`; sides that have no run in common.
 pub fn compare(
     before: &Repeats,
     after: &Repeats,
@@ -290,6 +301,8 @@ pub fn compare(
     seed: Seed,
 ) -> Result<Comparison, CompareError> {
     let (Some(first), false) = (before.first(), after.is_empty()) else { return Err(CompareError::Nothing) };
+    distinct(before)?;
+    distinct(after)?;
     let mut notes = Vec::new();
     for other in before.iter().chain(after) {
         let differs = differing(&first.1, &other.1);
@@ -344,6 +357,16 @@ pub fn compare(
         return Err(CompareError::NothingInCommon);
     }
     Ok(Comparison { repeats: (before.len(), after.len()), notes, changes })
+}
+
+/// Refuses a run that stands on a side twice.
+fn distinct(side: &Repeats) -> Result<(), CompareError> {
+    for (place, (one, report)) in side.iter().enumerate() {
+        if let Some((other, _)) = side[place + 1..].iter().find(|(_, other)| other.runs == report.runs) {
+            return Err(CompareError::SameRun { one: one.clone(), other: other.clone() });
+        }
+    }
+    Ok(())
 }
 
 impl Comparison {

@@ -51,6 +51,8 @@ async fn another_name_context_or_kms_key_opens_nothing_and_strange_ones_cost_no_
     let calls = kms.calls();
     let other_context = cache.open_bytes(&two, &name(), &envelope).await;
     assert!(matches!(other_context, Err(OpeningError::NotAllowed { .. })), "{other_context:?}");
+    let said = other_context.unwrap_err().to_string();
+    assert!(said.contains("an encryption context of 1 pair: expected both as in a request"), "{said}");
     let other_key =
         "arn:aws:kms:eu-west-2:111122223333:key/00000000-12ab-34cd-56ef-1234567890ab".parse().unwrap();
     let other_key = cache.request(other_key, one.context().clone(), one.principal().clone());

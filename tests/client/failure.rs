@@ -176,7 +176,9 @@ async fn settings_out_of_range_are_named() {
     let zero = UsageLimits::of_age(Span::ZERO);
     assert_eq!(field(s3seal::DataKeyCache::builder(kms.clone()).build()), "limits");
     assert_eq!(field(builder(&kms).limits(zero).build()), "max_age");
-    assert_eq!(field(builder(&kms).memo(Span::ZERO).build()), "max_age");
+    assert_eq!(field(builder(&kms).memo(Span::ZERO).build()), "memo");
+    let capacity = builder(&kms).capacity(0).build().unwrap_err();
+    assert_eq!(capacity.to_string(), "capacity is 0: expected at least 1 key");
     assert_eq!(field(builder(&kms).call_max(Span::ZERO).build()), "call_max");
     assert_eq!(field(builder(&kms).waiters_max(0).build()), "waiters_max");
     assert_eq!(field(builder(&kms).stripes(0).build()), "stripes");

@@ -94,6 +94,17 @@ fn different_workloads_are_refused_and_different_settings_are_the_point() {
 }
 
 #[test]
+fn a_run_that_stands_on_a_side_twice_is_refused_and_one_on_each_side_is_not() {
+    let once = side(1..2, 900.0, Kind::Simulated);
+    let other = side(2..4, 900.0, Kind::Simulated);
+    let twice = [once.clone(), other.clone(), once.clone()].concat();
+    let same = CompareError::SameRun { one: "1.json".into(), other: "1.json".into() };
+    assert_eq!(compare(&twice, &other, false, Seed(1)), Err(same.clone()));
+    assert_eq!(compare(&other, &twice, true, Seed(1)), Err(same), "nor anyway");
+    assert!(compare(&once, &once, false, Seed(1)).is_ok(), "nothing changed between a run and itself");
+}
+
+#[test]
 fn from_nothing_to_something_passes_any_limit() {
     let clean = |seed| vec![("a".to_owned(), drawn(seed, 900.0, u64::MAX, Kind::Simulated))];
     let failing = vec![("b".to_owned(), drawn(3, 900.0, 10, Kind::Simulated))];

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::{Args, ValueEnum};
 use s3seal::report::{ChangeLimit, Comparison, Report, compare};
 use s3seal::units::Seed;
@@ -14,11 +15,14 @@ use crate::cli::file::Output;
 #[derive(Debug, Args)]
 pub(in crate::cli) struct Arguments {
     /// The report to compare with; repeats of it as well, as in a1.json,a2.json,a3.json
-    #[arg(value_delimiter = ',', required = true, num_args = 1)]
-    before: Vec<PathBuf>,
+    #[arg(value_parser = side())]
+    before: Side,
     /// The report that is compared, or its repeats
-    #[arg(value_delimiter = ',', required = true, num_args = 1)]
-    after: Vec<PathBuf>,
+    #[arg(value_parser = side())]
+    after: Side,
+    // A pattern of the shell gives more arguments than two: which of them belong to which side, nobody can tell.
+    #[arg(hide = true)]
+    more: Vec<PathBuf>,
     /// Exit with 3 when a change beyond noise passes this, such as p99>+10% or completed<-5%; may be repeated
     #[arg(long, value_name = "CHANGE")]
     fail_if: Vec<ChangeLimit>,
@@ -39,6 +43,18 @@ pub(in crate::cli) struct Arguments {
     force: bool,
 }
 
+/// The reports of one side: one, or its repeats with commas between.
+#[derive(Clone, Debug)]
+struct Side(Vec<PathBuf>);
+
+/// Splits at commas; a name that is no UTF-8 is one file.
+fn side() -> impl TypedValueParser<Value = Side> {
+    OsStringValueParser::new().map(|paths| match paths.to_str() {
+        Some(paths) => Side(paths.split(',').map(PathBuf::from).collect()),
+        None => Side(vec![paths.into()]),
+    })
+}
+
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 enum Format {
     /// A sentence for each change beyond noise
@@ -51,7 +67,13 @@ enum Format {
 }
 
 pub(in crate::cli) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
-    let side = |paths: &[PathBuf]| -> Result<Vec<(String, Report)>, Failure> {
+    if !arguments.more.is_empty() {
+        return Err(Failure::usage(format_args!(
+            "{} files, and two sides to compare: list the repeats of a side with commas, as in a1.json,a2.json b1.json,b2.json",
+            arguments.before.0.len() + arguments.after.0.len() + arguments.more.len()
+        )));
+    }
+    let side = |Side(paths): &Side| -> Result<Vec<(String, Report)>, Failure> {
         paths.iter().map(|path| Ok((path.display().to_string(), read(path)?))).collect()
     };
     let (before, after) = (side(&arguments.before)?, side(&arguments.after)?);

@@ -5,8 +5,11 @@ use std::path::PathBuf;
 use clap::Args;
 use s3seal::report::{self, Report};
 
-use super::{Failure, read, rendering, text};
+use super::{Failure, parsed, rendering, text};
 use crate::cli::pricing;
+
+/// How every interval log begins, whatever its file is called.
+const LOG_HEAD: &str = "#[Histogram log format version ";
 
 #[derive(Debug, Args)]
 pub(in crate::cli) struct Arguments {
@@ -23,17 +26,20 @@ pub(in crate::cli) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let mut logs = Vec::new();
     let mut reports = Vec::new();
     for path in &arguments.files {
-        let name = path.display().to_string();
-        if path.extension().is_some_and(|ending| ending == "hlog") {
-            logs.push(text(path)?);
+        let (name, text) = text(path)?;
+        if text.starts_with(LOG_HEAD) || path.extension().is_some_and(|ending| ending == "hlog") {
+            if let Some((twice, _)) = logs.iter().find(|(_, other)| *other == text) {
+                return Err(Failure::usage(format_args!(
+                    "{twice} and {name} are the same interval log, which would count twice: give each once"
+                )));
+            }
+            logs.push((name, text));
         } else {
-            reports.push((name, read(path)?));
+            reports.push((name.clone(), parsed(&name, &text)?));
         }
     }
     if !logs.is_empty() && !reports.is_empty() {
-        return Err(Failure::usage(
-            "reports and interval logs (.hlog) merge among themselves: give one kind",
-        ));
+        return Err(Failure::usage("reports and interval logs merge among themselves: give one kind"));
     }
     let outputs = arguments.rendering.open()?;
     if logs.is_empty() {
