@@ -162,7 +162,7 @@ impl DataKeyCache {
     /// and keep it.
     pub fn request(&self, key: KeyArn, context: EncryptionContext, principal: Principal) -> KeyRequest {
         let requester = Requester::new(&self.0.partition, self.0.scope, &principal);
-        KeyRequest::new(&requester, key, context, principal)
+        KeyRequest::new(requester, key, context, principal)
     }
 
     /// A data key to seal one body of `bytes` plaintext bytes with; `None` for a length not known beforehand, which gets a

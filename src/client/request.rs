@@ -1,6 +1,6 @@
 //! `KeyRequest`: what a data key is for, prepared once; `CachedKey`: the key.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use crate::cache::{Fingerprint, Lent, Opening, Requester};
 use crate::envelope::{DataKey, EncryptionContext, KeyArn, Keys, Slot, Suite, WrappedKey};
@@ -25,20 +25,22 @@ struct Prepared {
     key: KeyArn,
     context: EncryptionContext,
     principal: Principal,
+    requester: Requester,
     encrypt: Fingerprint,
-    decrypt: Opening,
+    /// Made by the first key that is opened: who only seals does not pay for it.
+    decrypt: OnceLock<Opening>,
 }
 
 impl KeyRequest {
     pub(super) fn new(
-        requester: &Requester,
+        requester: Requester,
         key: KeyArn,
         context: EncryptionContext,
         principal: Principal,
     ) -> Self {
-        let encrypt = Fingerprint::encrypt(requester, &key, &context, SUITE);
-        let decrypt = Opening::new(requester, &key, &context, SUITE);
-        Self(Arc::new(Prepared { key, context, principal, encrypt, decrypt }))
+        let encrypt = Fingerprint::encrypt(&requester, &key, &context, SUITE);
+        let decrypt = OnceLock::new();
+        Self(Arc::new(Prepared { key, context, principal, requester, encrypt, decrypt }))
     }
 
     /// The KMS key.
@@ -64,7 +66,8 @@ impl KeyRequest {
 
     /// What the data key in `wrapped` is filed under.
     pub(super) fn fingerprint_of(&self, wrapped: &WrappedKey) -> Fingerprint {
-        self.0.decrypt.of(wrapped.as_bytes())
+        let Prepared { requester, key, context, decrypt, .. } = &*self.0;
+        decrypt.get_or_init(|| Opening::new(requester, key, context, SUITE)).of(wrapped.as_bytes())
     }
 }
 
