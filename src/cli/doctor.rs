@@ -69,6 +69,11 @@ impl Fact {
         Self { name, value: value.into(), verdict: Verdict::Fine, advice: "" }
     }
 
+    /// Biases no times, and yet something could be better.
+    fn noted(name: &'static str, value: impl Into<String>, advice: &'static str) -> Self {
+        Self { advice, ..Self::fine(name, value) }
+    }
+
     /// Nothing is known; `advice` is how a reader learns it.
     fn unknown(name: &'static str, value: impl Into<String>, advice: &'static str) -> Self {
         Self { name, value: value.into(), verdict: Verdict::Unknown, advice }
@@ -273,16 +278,14 @@ fn measured() -> Vec<Fact> {
         ),
         match CustomerKey::generate().map(|_key| protection()) {
             Ok(Protection::Full) => Fact::fine("key memory", "locked, and left out of core dumps"),
-            Ok(Protection::NotLocked) => Fact::judged(
+            Ok(Protection::NotLocked) => Fact::noted(
                 "key memory",
                 "left out of core dumps, not locked",
-                true,
                 "keys may reach swap: raise the limit (`ulimit -l`) or switch swap off; it changes no times",
             ),
-            _ => Fact::judged(
+            _ => Fact::noted(
                 "key memory",
                 "wiped after use, no more",
-                true,
                 "this system neither locks memory nor leaves it out of core dumps; it changes no times",
             ),
         },

@@ -81,7 +81,7 @@ type Audit = Arc<dyn Fn(ObjectUse<'_>) + Send + Sync>;
 /// # use s3seal::request::Principal;
 /// # use s3seal::units::Span;
 /// # use s3seal::DataKeyCache;
-/// use std::sync::{Arc, OnceLock};
+/// use std::sync::Arc;
 ///
 /// use object_store::{ObjectStoreExt, memory::InMemory, path::Path};
 /// use s3seal::client::SealedStore;
