@@ -320,7 +320,7 @@ fn concentration(report: &Report) -> Option<String> {
         .filter(|(_, list)| list.len() > 1)
         .filter_map(|(kind, list)| Some((kind, list.first().filter(|largest| largest.name.is_some())?)))
         .reduce(|a, b| if part(b.1) > part(a.1) { b } else { a })?;
-    let name = figure::name(largest.name.as_deref()?, NAME_CELLS);
+    let name = figure::name_ends(largest.name.as_deref()?, NAME_CELLS);
     (part(largest) >= CONCENTRATION_MATERIAL).then(|| {
         format!(
             "Of the KMS calls under {}, {} come from one {kind}: {name}.",

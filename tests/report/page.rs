@@ -414,6 +414,24 @@ fn a_report_of_an_older_program_is_shown_and_not_merged() {
     assert!(newer.contains("version 9") && newer.contains("newer s3seal"), "{newer}");
 }
 
+/// Of a role's long ARN the beginning is everybody's: who calls KMS is told apart by its end.
+#[test]
+fn members_whose_long_names_differ_at_the_end_are_told_apart() {
+    let mut report = planted();
+    for run in &mut report.runs {
+        for (place, member) in run.attribution.bucket.iter_mut().enumerate() {
+            member.name = Some(format!("{}end-{place}", "a-long-bucket-name-".repeat(30)));
+        }
+    }
+    let most = report.runs.iter().map(|run| run.attribution.bucket.len().min(3)).max().unwrap();
+    assert!(most > 1, "there are some to tell apart");
+    let html = report.to_html();
+    let members = html.split("id=\"members\"").nth(1).unwrap();
+    for place in 0..most {
+        assert!(members.contains(&format!("end-{place}<")), "{place}: {members}");
+    }
+}
+
 #[test]
 fn the_page_has_its_sections_and_one_panel_for_each_run_under_a_quota() {
     let html = planted().to_html();

@@ -446,7 +446,7 @@ fn member_section(runs: &[Summary]) -> Markup {
                 let name = member
                     .name
                     .as_deref()
-                    .map_or_else(|| "all others".into(), |name| figure::name(name, NAME));
+                    .map_or_else(|| "all others".into(), |name| figure::name_ends(name, NAME));
                 let said = format!("{} calls, {} throttled", count(member.calls), count(member.throttled));
                 let cost = costs.get(place);
                 let usd =
