@@ -2,6 +2,7 @@
 
 mod compare;
 mod flag;
+mod measured;
 mod page;
 mod price;
 mod run;
@@ -17,6 +18,7 @@ use s3seal::request::SseMode;
 use s3seal::units::Usd;
 
 use self::flag::Limit;
+use self::measured::Measured;
 use self::run::Runs;
 use self::workload::{Flags, Workload};
 use super::pricing::{Prices, read};
@@ -73,6 +75,9 @@ struct Choice {
     /// The JSON of a `load` or `sim` report: bills its runs by the month, of each mode the first
     #[arg(long, value_name = "FILE")]
     from_report: Option<PathBuf>,
+    /// The JSON of a profile (`s3seal profile --format json`): bills a month of the traffic that it measured
+    #[arg(long, value_name = "FILE", conflicts_with = "from_report")]
+    profile: Option<PathBuf>,
     /// Every run of the report, also of one mode under several quotas
     #[arg(long, requires = "from_report")]
     all_runs: bool,
@@ -238,12 +243,14 @@ enum Load {
     Lines,
     Workload(Box<Workload>),
     Runs(Box<Runs>),
+    Profile(Box<Measured>),
 }
 
 impl Asked {
     fn new(question: &Question, choice: Option<&Choice>) -> Result<Self, Failure> {
         let pricing = Prices::new(&question.pricing)?;
         let report = choice.and_then(|choice| choice.from_report.as_ref());
+        let profile = choice.and_then(|choice| choice.profile.as_ref());
         let runs = report.map(|path| Runs::new(path, question, &pricing)).transpose()?;
         let default = runs.as_ref().map(|runs| runs.pricing.month).or(question.month).or_else(this_month);
         let default = default.ok_or_else(|| Failure::new("the clock stands before 2006; give --month"))?;
@@ -271,8 +278,9 @@ impl Asked {
                     "--region {flag} contradicts region {file} in {name}: its lines would stay there"
                 ));
             }
-            if let Some((field, _, line)) = file.workload.first().filter(|_| runs.is_some()) {
-                refuse(&format!("{name}, line {line}: `{field}`: --from-report has its own workload"));
+            let other = if runs.is_some() { Some("--from-report") } else { profile.map(|_| "--profile") };
+            if let Some(((field, _, line), other)) = file.workload.first().zip(other) {
+                refuse(&format!("{name}, line {line}: `{field}`: {other} has its own workload"));
             }
             month = file.usage.month();
             region = region.or(file.region);
@@ -290,15 +298,19 @@ impl Asked {
             return Ok(Self { month, pricing, lines, load, regions });
         }
         let region = region.unwrap_or_else(|| "us-east-1".parse().expect("a Region"));
+        let regions = if regions.is_empty() { vec![region] } else { regions };
+        if let Some(path) = profile {
+            let load = Load::Profile(Box::new(Measured::new(path, question, region)?));
+            return Ok(Self { month, pricing, lines, load, regions });
+        }
         let workload = flags.workload(region, month).map_err(|problem| refuse(&problem)).unwrap_or(None);
         if workload.is_none() && nothing {
             refuse(
                 "nothing is used: give at least one of --put, --get, --objects with --size, or --usage FILE, or \
-                 --from-report FILE; `s3seal cost --put 10M --get 100M --objects 50M --size 64KiB` is a start",
+                 --from-report FILE, or --profile FILE; `s3seal cost --put 10M --get 100M --objects 50M --size 64KiB` is a start",
             );
         }
         let load = workload.map_or(Load::Lines, |workload| Load::Workload(Box::new(workload)));
-        let regions = if regions.is_empty() { vec![region] } else { regions };
         Ok(Self { month, pricing, lines, load, regions })
     }
 
@@ -306,23 +318,21 @@ impl Asked {
     fn scenarios(&self, choice: &Choice) -> Result<Vec<Scenario>, Failure> {
         match &self.load {
             Load::Runs(runs) => runs.scenarios(choice, &self.lines),
-            Load::Workload(workload) => {
-                let asked_for = |mode: &SseMode| choice.mode.is_empty() || choice.mode.contains(mode);
-                let modes = SseMode::ALL.into_iter().filter(asked_for);
-                let bills = modes.flat_map(|mode| self.regions.iter().map(move |region| (mode, *region)));
-                bills
-                    .map(|(mode, region)| {
-                        let mut there = Workload::clone(workload);
-                        there.region = region;
-                        let mut scenario = self.scenario(&there, mode)?;
-                        if self.regions.len() > 1 {
-                            scenario.name = format!("{mode} {region}");
-                            scenario.region = Some(region);
-                        }
-                        Ok(scenario)
-                    })
-                    .collect()
-            }
+            Load::Workload(workload) => self.side_by_side(choice, |mode, region| {
+                let mut there = Workload::clone(workload);
+                there.region = region;
+                self.scenario(&there, mode)
+            }),
+            Load::Profile(measured) => self.side_by_side(choice, |mode, region| {
+                self.bill(Monthly {
+                    mode,
+                    usage: measured.usage(mode, region, self.month).map_err(Failure::new)?,
+                    plain: measured.usage(SseMode::SseS3, region, self.month).map_err(Failure::new)?,
+                    requests: measured.requests(self.month),
+                    kms_requests: measured.kms_requests(mode, self.month),
+                    lacks: None,
+                })
+            }),
             Load::Lines if !choice.mode.is_empty() => refuse(
                 "--mode needs a workload; the lines of a usage file are one bill: leave it away, or give --put, --get, …",
             ),
@@ -340,28 +350,71 @@ impl Asked {
         }
     }
 
+    /// Every mode that is asked for, in every Region.
+    fn side_by_side(
+        &self,
+        choice: &Choice,
+        bill: impl Fn(SseMode, Region) -> Result<Scenario, Failure>,
+    ) -> Result<Vec<Scenario>, Failure> {
+        let asked_for = |mode: &SseMode| choice.mode.is_empty() || choice.mode.contains(mode);
+        let modes = SseMode::ALL.into_iter().filter(asked_for);
+        let bills = modes.flat_map(|mode| self.regions.iter().map(move |region| (mode, *region)));
+        bills
+            .map(|(mode, region)| {
+                let mut scenario = bill(mode, region)?;
+                if self.regions.len() > 1 {
+                    scenario.name = format!("{mode} {region}");
+                    scenario.region = Some(region);
+                }
+                Ok(scenario)
+            })
+            .collect()
+    }
+
     fn scenario(&self, workload: &Workload, mode: SseMode) -> Result<Scenario, Failure> {
-        let mut usage = workload.usage(mode).map_err(Failure::new)?;
+        self.bill(Monthly {
+            mode,
+            usage: workload.usage(mode).map_err(Failure::new)?,
+            plain: workload.usage(SseMode::SseS3).map_err(Failure::new)?,
+            requests: workload.requests(),
+            kms_requests: workload.kms_requests(mode),
+            lacks: workload.lacks(mode),
+        })
+    }
+
+    fn bill(&self, monthly: Monthly) -> Result<Scenario, Failure> {
+        let Monthly { mode, mut usage, mut plain, requests, kms_requests, lacks } = monthly;
         let alone =
             Bill::new(&usage, &self.pricing.book, Terms { free_tier: false }).map_err(Failure::new)?;
         let by_the_request =
             alone.lines().iter().filter(|line| line.item.is_encryption() && !is_key(line.item));
         let added: Usd = by_the_request.filter_map(|line| line.exact).sum();
         usage.merge(&self.lines).map_err(Failure::new)?;
-        let mut plain = workload.usage(SseMode::SseS3).map_err(Failure::new)?;
         plain.merge(&self.lines).map_err(Failure::new)?;
         Ok(Scenario {
             name: mode.to_string(),
             mode: Some(mode),
             region: None,
             baseline: Some(self.pricing.bill(&plain)?),
-            per_million: added.per_million(workload.requests()),
-            kms_requests: workload.kms_requests(mode),
+            per_million: added.per_million(requests),
+            kms_requests,
             bill: self.pricing.bill(&usage)?,
             list: self.pricing.list(&usage)?,
-            lacks: workload.lacks(mode),
+            lacks,
         })
     }
+}
+
+/// A month in one mode.
+struct Monthly {
+    mode: SseMode,
+    usage: Usage,
+    /// The same under SSE-S3.
+    plain: Usage,
+    requests: u64,
+    kms_requests: u64,
+    /// What of it has no quantity.
+    lacks: Option<&'static str>,
 }
 
 /// Whether it is billed by the month, not by the request.

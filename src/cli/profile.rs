@@ -38,6 +38,9 @@ pub(super) struct Arguments {
     /// How long a Bucket Key serves: AWS publishes no figure
     #[arg(long, value_name = "TIME", value_parser = time, default_value = "5m")]
     bucket_key_lifetime: Span,
+    /// Over how long before the log the objects were written that are older: under so many Bucket Keys do they stand
+    #[arg(long, value_name = "TIME", value_parser = time, default_value = "1d")]
+    history: Span,
     /// How many /-ended parts of a key make its prefix
     #[arg(long, value_name = "PARTS", default_value_t = 1)]
     prefix_depth: usize,
@@ -112,6 +115,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let options = ProfileOptions {
         assume: arguments.assume,
         bucket_key_lifetime: arguments.bucket_key_lifetime,
+        history: arguments.history,
         prefix_depth: arguments.prefix_depth,
     };
     let mut run = Run {

@@ -315,7 +315,10 @@ impl Pricing {
 }
 
 /// `count` of `measured_ns` by the month, to the nearest; saturates.
-fn by_the_month(count: u64, measured_ns: u64, month: Month) -> u64 {
+///
+/// # Panics
+/// Where nothing was measured.
+pub fn by_the_month(count: u64, measured_ns: u64, month: Month) -> u64 {
     let (measured, month) = (u128::from(measured_ns), u128::from(month.seconds()) * 1_000_000_000);
     let scaled = (u128::from(count) * month + measured / 2) / measured;
     u64::try_from(scaled).unwrap_or(u64::MAX)

@@ -23,8 +23,8 @@ pub enum ReportError {
     VersionZero,
     /// What `s3seal profile` wrote.
     #[error(
-        "a profile, not the report of a run: replay its logs with `s3seal sim --trace LOGS --format json --output FILE`, or \
-         plan with `s3seal plan --profile`"
+        "a profile, not the report of a run: replay its logs with `s3seal sim --trace LOGS --format json --output FILE`, \
+         bill a month of it with `s3seal cost --profile`, or plan with `s3seal plan --profile`"
     )]
     Profile,
     /// Not JSON, or a field is missing or of the wrong kind.

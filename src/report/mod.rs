@@ -36,7 +36,7 @@ use serde::{Deserialize, Serialize};
 
 pub use change_limit::{ChangeLimit, ChangeLimitError};
 pub use compare::{Change, CompareError, Comparison, Measure, Repeats, compare};
-pub use cost::{Cost, PerMillion, Pricing, PricingError, Saving, body_passes, request_item};
+pub use cost::{Cost, PerMillion, Pricing, PricingError, Saving, body_passes, by_the_month, request_item};
 pub use distribution::{Distribution, Percentiles};
 pub use finding::{Finding, Rule};
 pub use hdr::{LoggedRun, merge_interval_logs, write_interval_log};

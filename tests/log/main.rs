@@ -1,5 +1,7 @@
 //! Readers of real logs: hard lines, laws, round trips, samples.
 
+mod account;
+mod agreement;
 mod audit;
 mod conformance;
 mod hard_lines;

@@ -50,7 +50,6 @@ pub(crate) fn write(scenario: &Scenario, mode: SseMode) -> Logs {
     sim::run(scenario, mode, &Options::default(), &mut rows).unwrap();
     let arrivals: Vec<Arrival> = Arrivals::new(scenario).collect();
     let mut writer = Writer { naming: Naming::new(scenario), mode, logs: Logs::default(), records: 0 };
-    writer.setting();
     let arrival_at = |time: Timestamp| {
         let after = arrivals.partition_point(|arrival| arrival.due <= time);
         &arrivals[after - 1]
@@ -86,27 +85,6 @@ impl Writer {
         format!("arn:aws:sts::{}:assumed-role/{}/{}", who.account(), who.role(), who.session())
     }
 
-    /// The bucket's default encryption, which the objects had that exist at the start.
-    fn setting(&mut self) {
-        let (algorithm, bucket_key) = match self.mode {
-            SseMode::SseKms => ("aws:kms", false),
-            SseMode::SseKmsBucketKey => ("aws:kms", true),
-            SseMode::DsseKms => ("aws:kms:dsse", false),
-            _ => ("AES256", false),
-        };
-        let rest = format!(
-            r#","requestParameters":{{"bucketName":"{}","ServerSideEncryptionConfiguration":{{"Rule":{{"ApplyServerSideEncryptionByDefault":{{"SSEAlgorithm":"{algorithm}"}},"BucketKeyEnabled":{bucket_key}}}}}}}"#,
-            self.naming.bucket(0)
-        );
-        self.record(
-            Timestamp::ZERO,
-            "s3",
-            "PutBucketEncryption",
-            "arn:aws:iam::111122223333:user/admin",
-            &rest,
-        );
-    }
-
     fn keys(&self, arrival: &Arrival) -> (String, String) {
         let source = self.naming.object_key(arrival.object);
         let copies = arrival.operation == Operation::CopyObject;
@@ -136,12 +114,12 @@ impl Writer {
             Operation::PutObject | Operation::CopyObject | Operation::CreateMultipartUpload
         );
         let (applied, header) = match self.mode {
-            SseMode::SseKms => ("SSE_KMS", r#""x-amz-server-side-encryption":"aws:kms""#),
+            SseMode::SseKms => ("Default_SSE_KMS", r#""x-amz-server-side-encryption":"aws:kms""#),
             SseMode::SseKmsBucketKey => (
-                "SSE_KMS",
+                "Default_SSE_KMS",
                 r#""x-amz-server-side-encryption":"aws:kms","x-amz-server-side-encryption-bucket-key-enabled":"true""#,
             ),
-            SseMode::DsseKms => ("DSSE_KMS", r#""x-amz-server-side-encryption":"aws:kms:dsse""#),
+            SseMode::DsseKms => ("Default_DSSE_KMS", r#""x-amz-server-side-encryption":"aws:kms:dsse""#),
             SseMode::SseC => ("SSE_C", r#""x-amz-server-side-encryption-customer-algorithm":"AES256""#),
             _ => ("Default_SSE_S3", r#""x-amz-server-side-encryption":"AES256""#),
         };

@@ -10,7 +10,7 @@ use markup5ever_rcdom::{Handle, NodeData, RcDom};
 use s3seal::report::*;
 use s3seal::request::*;
 use s3seal::units::{Seed, Timestamp, Usd};
-use s3seal::workload::log::{Account, Ending, Entry, KmsUse, Request, Side};
+use s3seal::workload::log::{Account, Ending, Entry, KmsUse, Request, Side, Told};
 use s3seal::workload::profile::{ProfileOptions, Profiler, QUOTAS, summary};
 use serde_json::Value;
 
@@ -240,6 +240,7 @@ fn profile(requests: u64, every: u64, key: impl Fn(u64) -> String) -> Value {
             side: Side::Whole,
             source: None,
             sse: None,
+            told: Told::default(),
             times: 1 + n % 40 * 500,
         }));
         if n % 3 == 0 {
@@ -249,7 +250,9 @@ fn profile(requests: u64, every: u64, key: impl Fn(u64) -> String) -> Value {
                 s3_arn: Some(format!("arn:aws:s3:::archive/{key}").into()),
                 kms_key: "".into(),
                 requester: requester.into(),
+                by_s3: true,
                 by_service: false,
+                by_replication: false,
                 failed: false,
             }));
         }

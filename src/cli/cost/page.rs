@@ -78,6 +78,7 @@ impl Page<'_> {
             Load::Lines => None,
             Load::Workload(workload) => Some(workload.region),
             Load::Runs(runs) => Some(runs.pricing.region),
+            Load::Profile(measured) => Some(measured.region),
         }
     }
 
@@ -195,8 +196,13 @@ impl Page<'_> {
         }
         let (saved, calls) = (money(saved), grouped(u128::from(calls)));
         let hit = match self.load {
-            Load::Workload(workload) => workload.bucket_key_hit.to_string(),
-            Load::Lines | Load::Runs(_) => String::new(),
+            Load::Workload(workload) => workload.bucket_key_hit,
+            Load::Lines | Load::Runs(_) | Load::Profile(_) => {
+                return Some(format!(
+                    "A Bucket Key would likely save {saved} USD a month{there}: {calls} KMS calls{of_it}. AWS publishes no lifetime \
+                     of Bucket Keys: the range stands below."
+                ));
+            }
         };
         Some(format!(
             "A Bucket Key that spares {hit} of the KMS calls it can help would save {saved} USD a month{there}: {calls} KMS \
@@ -236,12 +242,21 @@ impl Page<'_> {
         notes
     }
 
+    /// What was counted in logs.
+    fn measured(&self) -> Vec<String> {
+        match self.load {
+            Load::Profile(measured) => measured.measured(self.month),
+            Load::Lines | Load::Workload(_) | Load::Runs(_) => Vec::new(),
+        }
+    }
+
     fn assumptions(&self) -> Vec<String> {
         let modes: Vec<_> = self.scenarios.iter().filter_map(|scenario| scenario.mode).collect();
         let mut list = match self.load {
             Load::Lines => Vec::new(),
             Load::Workload(workload) => workload.assumptions(&modes),
             Load::Runs(runs) => runs.assumptions(self.choice),
+            Load::Profile(measured) => measured.assumptions(&modes, self.month),
         };
         list.extend(self.scenarios.iter().find_map(|scenario| scenario.lacks).map(str::to_owned));
         if self.regions.len() > 1 {
@@ -313,7 +328,8 @@ impl Page<'_> {
 
     /// What stands at the foot.
     fn notes(&self) -> impl Iterator<Item = (&'static str, Vec<String>)> {
-        let notes = [("Assumed", self.assumptions()), ("Prices", self.price_notes())];
+        let notes =
+            [("Measured", self.measured()), ("Assumed", self.assumptions()), ("Prices", self.price_notes())];
         notes.into_iter().filter(|(_, notes)| !notes.is_empty())
     }
 
@@ -404,6 +420,7 @@ impl Page<'_> {
             "region": self.region().map(Region::as_str),
             "bills": self.scenarios.iter().map(bill).collect::<Vec<_>>(),
             "findings": self.findings(),
+            "measured": self.measured(),
             "assumptions": self.assumptions(),
         });
         format!("{page:#}\n")

@@ -19,7 +19,8 @@ pub(super) struct Runs {
 impl Runs {
     /// What the question does not say stands in the report: Region, month, keys, free tier.
     pub(super) fn new(path: &Path, question: &Question, prices: &Prices) -> Result<Self, Failure> {
-        let (kms_keys, rotations) = question.flags.keys_alone().unwrap_or_else(|problem| refuse(&problem));
+        let (kms_keys, rotations) =
+            question.flags.keys_alone("--from-report").unwrap_or_else(|problem| refuse(&problem));
         let (name, text) = read(path)?;
         let report =
             Report::from_json(&text).map_err(|error| Failure::new(format_args!("{name}: {error}")))?;

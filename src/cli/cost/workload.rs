@@ -154,14 +154,12 @@ impl Flags {
     ///
     /// # Errors
     /// A sentence when anything else is given.
-    pub(super) fn keys_alone(&self) -> Result<(Option<u64>, Option<u64>), String> {
+    pub(super) fn keys_alone(&self, beside: &str) -> Result<(Option<u64>, Option<u64>), String> {
         let (keys, rotations) = (self.keys, self.rotations);
         if (Self { keys, rotations, ..Self::default() }) != *self {
-            return Err(
-                "--from-report has its own workload: beside it stand --keys and --rotations alone, and \
-                        the lines of --usage"
-                    .into(),
-            );
+            return Err(format!(
+                "{beside} has its own workload: beside it stand --keys and --rotations alone, and the lines of --usage"
+            ));
         }
         Ok((keys.map(|count| count.0), rotations.map(|count| count.0)))
     }

@@ -11,7 +11,7 @@ use std::borrow::Cow;
 
 use memchr::{memchr, memchr_iter, memmem, memrchr};
 
-use super::entry::{Ending, Entry, Request, Side, decoded};
+use super::entry::{Ending, Entry, Request, Side, Told, decoded};
 use super::error::BadLine;
 use super::moment;
 use crate::request::Operation;
@@ -237,6 +237,7 @@ impl<'a> AccessLine<'a> {
             side,
             source: None,
             sse: None,
+            told: Told::default(),
             times: 1,
         })
     }
@@ -248,6 +249,11 @@ impl<'a> AccessLine<'a> {
         match self.operation {
             b"REST.GET.OBJECT" | b"SOAP.GET.OBJECT" | b"WEBSITE.GET.OBJECT" => api(Operation::GetObject),
             b"REST.PUT.OBJECT" | b"SOAP.PUT.OBJECT" | b"REST.POST.OBJECT" => api(Operation::PutObject),
+            // A browser's form: it goes to the bucket, and the record has the key.
+            b"REST.POST.BUCKET" if self.key != b"-" => api(Operation::PutObject),
+            b"REST.POST.SELECT" => {
+                (Some(Operation::GetObjectRange), Side::Whole, "SelectObjectContent".into())
+            }
             b"REST.HEAD.OBJECT" | b"WEBSITE.HEAD.OBJECT" => api(Operation::HeadObject),
             b"REST.DELETE.OBJECT" | b"SOAP.DELETE.OBJECT" => api(Operation::DeleteObject),
             b"REST.GET.BUCKET" => api(Operation::ListObjects),

@@ -6,7 +6,7 @@
 use std::borrow::Cow;
 
 use super::access::AccessLineError;
-use super::entry::{Ending, Entry, Request, Side};
+use super::entry::{Ending, Entry, Request, Side, Told};
 use crate::request::Operation;
 use crate::units::Timestamp;
 
@@ -74,6 +74,7 @@ pub(super) fn parse(line: &[u8]) -> Result<Entry<'_>, AccessLineError> {
         side: Side::Whole,
         source: None,
         sse: None,
+        told: Told::default(),
         times: 1,
     }))
 }

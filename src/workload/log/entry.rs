@@ -47,10 +47,27 @@ pub struct Request<'a> {
     pub side: Side,
     /// Bucket and key that a copy reads, where the record names them.
     pub source: Option<(Cow<'a, str>, Cow<'a, str>)>,
-    /// How the object that it writes is encrypted, where the record says.
+    /// How the object that it writes or reads is encrypted, where the record says.
     pub sse: Option<Sse>,
+    /// What only `CloudTrail` says besides.
+    pub told: Told<'a>,
     /// How many like it the line stands for.
     pub times: u64,
+}
+
+/// What `CloudTrail` says of a request and no other log does.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Told<'a> {
+    /// The version that it reads, or that it made; empty when none is named.
+    pub version: Cow<'a, str>,
+    /// Whether the bucket's default decided how the object is encrypted, and not the request.
+    pub by_default: bool,
+    /// Whether it asks for checksums, which are kept encrypted: then a HEAD needs the object's key.
+    pub checksum: bool,
+    /// The KMS key of what it writes, as the answer or the request names it; empty when none is named.
+    pub kms_key: Cow<'a, str>,
+    /// How the object that a copy reads is encrypted.
+    pub source_sse: Option<Sse>,
 }
 
 /// How a request ended.
@@ -64,8 +81,19 @@ pub enum Ending {
     Refused,
     /// Refused because of the KMS key: S3 had asked KMS.
     RefusedByKms,
+    /// KMS was over its quota when S3 asked it, 503.
+    ThrottledByKms,
+    /// Turned away by S3 before it was worked on, 503.
+    TurnedAway,
     /// Failed inside S3, 5xx.
     Failed,
+}
+
+impl Ending {
+    /// Whether it was answered with 5xx, which S3 does not bill.
+    pub const fn is_server_error(self) -> bool {
+        matches!(self, Self::ThrottledByKms | Self::TurnedAway | Self::Failed)
+    }
 }
 
 /// Which side of a copy a record is. Access logs write a record for each, `CloudTrail` one for both.
@@ -102,8 +130,12 @@ pub struct KmsUse<'a> {
     pub kms_key: Cow<'a, str>,
     /// On whose behalf.
     pub requester: Cow<'a, str>,
+    /// Whether S3 called: the context holds an `aws:s3:arn`, or, where KMS refused and left the context out, S3 is named.
+    pub by_s3: bool,
     /// Whether another service than S3 had the key fetched, such as `CloudTrail` when it delivers.
     pub by_service: bool,
+    /// Whether S3 Replication had.
+    pub by_replication: bool,
     /// Whether KMS refused it.
     pub failed: bool,
 }
@@ -113,6 +145,8 @@ pub struct KmsUse<'a> {
 pub struct Setting<'a> {
     /// Since 1970.
     pub time: Timestamp,
+    /// `PutBucketEncryption` or `DeleteBucketEncryption`.
+    pub name: Cow<'a, str>,
     /// The bucket.
     pub bucket: Cow<'a, str>,
     /// What new objects get; `None`: the record does not say.

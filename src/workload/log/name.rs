@@ -57,15 +57,15 @@ impl Names {
     }
 }
 
-/// `arn:aws:sts::111122223333:assumed-role/Role/session` without its session; whatever else as it is.
+/// `arn:aws:sts::111122223333:assumed-role/Role/session` without its session, and `AROA…:session`, by which an account
+/// knows another's role; whatever else as it is.
 pub(in crate::workload) fn role(requester: &str) -> &str {
-    match requester.find(":assumed-role/") {
-        Some(start) => {
-            let name = start + ":assumed-role/".len();
-            requester[name..].rfind('/').map_or(requester, |end| &requester[..name + end])
-        }
-        None => requester,
+    if let Some(start) = requester.find(":assumed-role/") {
+        let name = start + ":assumed-role/".len();
+        return requester[name..].rfind('/').map_or(requester, |end| &requester[..name + end]);
     }
+    let foreign = requester.split_once(':').filter(|(id, _)| id.starts_with("AROA"));
+    foreign.map_or(requester, |(id, _)| id)
 }
 
 fn intern(set: &mut Set, name: &str) -> usize {

@@ -12,7 +12,7 @@
 use std::borrow::Cow;
 use std::io::{BufRead, Error, ErrorKind};
 
-use super::entry::{Ending, Entry, Request, Side};
+use super::entry::{Ending, Entry, Request, Side, Told};
 use crate::request::Operation;
 use crate::units::Timestamp;
 
@@ -63,6 +63,7 @@ impl OracleRequest {
             side: Side::Whole,
             source: None,
             sse: None,
+            told: Told::default(),
             times: 1,
         })
     }

@@ -6,7 +6,7 @@ use std::io::{BufRead, ErrorKind};
 use super::access::{AccessLine, AccessLineError};
 use super::cloudtrail::{CloudTrail, Seen};
 use super::csv::{CsvFormat, Places, Row, Split, row};
-use super::entry::{Ending, Entry, Request, Side};
+use super::entry::{Ending, Entry, Request, Side, Told};
 use super::error::{BadLine, LogError};
 use super::format::Format;
 use super::inventory::Schema;
@@ -256,6 +256,7 @@ fn of_row(row: Row<'_>) -> Entry<'_> {
         side: Side::Whole,
         source: None,
         sse: None,
+        told: Told::default(),
         times,
     })
 }

@@ -16,9 +16,9 @@ pub struct Range {
 }
 
 impl Range {
-    /// `times` calls, each of them in doubt or not.
-    pub(super) fn new(low: bool, likely: bool, high: bool, times: u64) -> Self {
-        Self { low: u64::from(low) * times, likely: u64::from(likely) * times, high: u64::from(high) * times }
+    /// So often.
+    pub(super) const fn times(self, times: u64) -> Self {
+        Self { low: self.low * times, likely: self.likely * times, high: self.high * times }
     }
 
     /// Adds `other`.

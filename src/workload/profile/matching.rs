@@ -15,6 +15,20 @@ const WAITING_MAX: usize = 1 << 20;
 /// Most partners that are looked at for one call.
 const LOOK_MAX: usize = 256;
 
+/// The place of an ARN where KMS told none: it refused.
+pub(super) const NO_ARN: u64 = 0x6E6F_2061_726E;
+
+/// For what a key was fetched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum By {
+    /// A request.
+    Request,
+    /// The work of another service, such as `CloudTrail` when it delivers.
+    Service,
+    /// S3 Replication.
+    Replication,
+}
+
 /// Why a call may be seen though it was not thought likely, or why it may be missing though it was.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Doubt {
@@ -30,6 +44,8 @@ pub(super) enum Doubt {
     Unchanged,
     /// An operation that the table of calls does not have.
     Operation,
+    /// DSSE-KMS, which may make a second call for its second layer.
+    Dsse,
 }
 
 impl Doubt {
@@ -40,6 +56,7 @@ impl Doubt {
             Self::Mode => "mode of the object not known",
             Self::Failed => "failed request that had called KMS",
             Self::Unchanged => "unchanged object (304) that had called KMS",
+            Self::Dsse => "second call for DSSE-KMS, of which AWS tells no number",
             Self::Operation => "operation whose calls are not predicted",
         }
     }
@@ -57,8 +74,8 @@ impl Doubt {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Expected {
     pub(super) time: u64,
-    /// Digests of the ARNs under which it may be found: the object's, the bucket's.
-    pub(super) arns: [u64; 2],
+    /// Digests of the ARNs under which it may be found: the object's, the bucket's, [`NO_ARN`]; some of them twice.
+    pub(super) arns: [u64; 3],
     pub(super) likely: bool,
     pub(super) doubt: Doubt,
     pub(super) generates: bool,
@@ -70,7 +87,7 @@ pub(super) struct Sighting {
     pub(super) time: u64,
     pub(super) arn: u64,
     pub(super) generates: bool,
-    pub(super) by_service: bool,
+    pub(super) by: By,
 }
 
 #[derive(Debug)]
@@ -97,7 +114,7 @@ impl<T> Waiting<T> {
         self.queue.push_back((entry, false));
     }
 
-    fn pop(&mut self, arns: impl Fn(&T) -> [u64; 2]) -> Option<(T, bool)> {
+    fn pop(&mut self, arns: impl Fn(&T) -> [u64; 3]) -> Option<(T, bool)> {
         let (entry, paired) = self.queue.pop_front()?;
         for arn in arns(&entry) {
             if let Some(numbers) = self.by_arn.get_mut(&arn) {
@@ -155,7 +172,7 @@ impl Matching {
         for arn in expected.arns {
             let near = |sighting: &Sighting| {
                 let apart = sighting.time.abs_diff(expected.time);
-                (apart <= REACH && !sighting.by_service).then_some(apart)
+                (apart <= REACH && sighting.by == By::Request).then_some(apart)
             };
             // Without likelihood it may still explain a later call better: sightings that wait are orphans so far.
             if self.sighted.pair(key(arn, expected.generates), near).is_some() {
@@ -164,8 +181,13 @@ impl Matching {
             }
         }
         let arns = expected.arns.map(|arn| key(arn, expected.generates));
-        let arns = if arns[0] == arns[1] { &arns[..1] } else { &arns[..] };
-        self.expected.push(arns, expected);
+        let mut once: [u64; 3] = arns;
+        once.sort_unstable();
+        let different = 1 + usize::from(once[0] != once[1]) + usize::from(once[1] != once[2]);
+        if different == 2 && once[0] == once[1] {
+            once[1] = once[2];
+        }
+        self.expected.push(&once[..different], expected);
     }
 
     /// A call by S3 in the log.
@@ -222,7 +244,7 @@ impl Matching {
     }
 
     fn drop_sighting(&mut self, out: &mut KmsCalls, at_end: bool) {
-        let arns = |sighting: &Sighting| [key(sighting.arn, sighting.generates); 2];
+        let arns = |sighting: &Sighting| [key(sighting.arn, sighting.generates); 3];
         let Some((sighting, paired)) = self.sighted.pop(arns) else { return };
         if paired {
             return;
@@ -233,14 +255,18 @@ impl Matching {
             }
             _ => false,
         };
-        let cause = if sighting.by_service {
+        let cause = if sighting.by == By::Service {
             "key fetched by another service"
+        } else if sighting.by == By::Replication {
+            REPLICATION
+        } else if sighting.arn == NO_ARN {
+            "refused by KMS without an ARN, and no S3 request that it refused within a second"
         } else if self.first_request.is_none() || outside {
             "outside the window of the S3 requests in the log"
         } else if self.answers(&sighting) {
             "retry, or a second call for one request"
         } else {
-            "no S3 request in the log for this ARN"
+            "no S3 request for this ARN within a second"
         };
         count(&mut out.seen_not_predicted, cause, 1);
     }
@@ -278,6 +304,8 @@ impl Matching {
     }
 }
 
+/// Why S3 calls with nobody's request.
+pub(super) const REPLICATION: &str = "S3 Replication: no request of anybody's";
 const BEFORE: &str = "before the first KMS event in the log";
 const AFTER: &str = "after the last KMS event in the log";
 

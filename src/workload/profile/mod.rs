@@ -9,6 +9,7 @@
 mod anonymise;
 mod histogram;
 mod kms_call;
+mod known;
 mod matching;
 mod predict;
 mod rate;
@@ -28,15 +29,17 @@ pub use histogram::Histogram;
 pub use kms_call::{KmsCalls, Range};
 pub use rate::{Seconds, Series};
 pub use sample::{Distinct, Sample};
-pub use summary::summary;
+pub use summary::{instant, summary};
 pub use tally::{Share, Tally};
 
 use self::kms_call::count;
-use self::predict::{Asked, Object, Predictor, Step};
+use self::matching::{By, NO_ARN, REPLICATION};
+use self::predict::{Asked, Object, Predictor, Step, needed};
 use super::log::{Account, Ending, Entry, KmsUse, Request, Side, digest, digest_within, role};
-use crate::pipeline::{Need, needs};
+use crate::pipeline::Need;
 use crate::request::{Operation, SseMode};
 use crate::units::{NANOS_PER_SECOND, Span, Timestamp};
+use crate::workload::{Scenario, span_text};
 
 /// The version of the profile's form: another one is refused.
 pub const VERSION: u32 = 1;
@@ -59,13 +62,17 @@ pub struct ProfileOptions {
     pub assume: Option<SseMode>,
     /// How long a Bucket Key serves. AWS publishes no figure: 5 minutes is this project's assumption everywhere.
     pub bucket_key_lifetime: Span,
+    /// Over how long before the log the objects were written, evenly, that are older than it: they stand under as many
+    /// Bucket Keys as lifetimes fit. An assumption, as [`History::span`](crate::workload::History) is.
+    pub history: Span,
     /// How many `/`-ended parts of a key make its prefix.
     pub prefix_depth: usize,
 }
 
 impl Default for ProfileOptions {
     fn default() -> Self {
-        Self { assume: None, bucket_key_lifetime: Span::from_seconds(300), prefix_depth: 1 }
+        let history = Scenario::default().history.span;
+        Self { assume: None, bucket_key_lifetime: Span::from_seconds(300), history, prefix_depth: 1 }
     }
 }
 
@@ -78,6 +85,9 @@ pub struct OperationCount {
     pub ranged: u64,
     /// Of those, the ones answered 4xx or 5xx.
     pub failed: u64,
+    /// Of those, the ones answered 5xx: S3 does not bill them.
+    #[serde(default)]
+    pub server_errors: u64,
     /// Body bytes to clients.
     pub bytes_out: u64,
     /// Body bytes from clients.
@@ -265,6 +275,7 @@ impl Profile {
             ours.requests += theirs.requests;
             ours.ranged += theirs.ranged;
             ours.failed += theirs.failed;
+            ours.server_errors += theirs.server_errors;
             ours.bytes_out = ours.bytes_out.saturating_add(theirs.bytes_out);
             ours.bytes_in = ours.bytes_in.saturating_add(theirs.bytes_in);
         }
@@ -300,7 +311,7 @@ pub struct Profiler {
 impl Profiler {
     /// A profiler of nothing yet.
     pub fn new(options: ProfileOptions) -> Self {
-        let predictor = Predictor::new(options.assume, options.bucket_key_lifetime);
+        let predictor = Predictor::new(options.assume, options.bucket_key_lifetime, options.history);
         Self { profile: Profile::default(), predictor, options }
     }
 
@@ -320,6 +331,11 @@ impl Profiler {
             Entry::Request(request) => self.request(request),
             Entry::Kms(call) => self.kms(call),
             Entry::Setting(setting) => {
+                // A request like any other.
+                self.span(setting.time);
+                operation_of(&mut self.profile.operations, &setting.name).requests += 1;
+                self.profile.seconds.record(setting.time.second(), 1, 0);
+                self.profile.series.record(setting.time.second(), 1);
                 let bucket = digest(&setting.bucket);
                 self.predictor.push(setting.time.as_nanos(), Step::Setting { bucket, sse: setting.sse });
             }
@@ -343,6 +359,10 @@ impl Profiler {
         profile.bad_lines = account.bad;
         let lifetime = options.bucket_key_lifetime;
         count(&mut profile.assumptions, &format!("a Bucket Key lives {lifetime}"), 1);
+        let history = options.history;
+        let older =
+            format!("objects older than the log were written evenly over {} before it", span_text(history));
+        count(&mut profile.assumptions, &older, 1);
         if let Some(mode) = options.assume {
             count(&mut profile.assumptions, &format!("objects of unknown mode are under {mode}"), 1);
         }
@@ -363,12 +383,13 @@ impl Profiler {
         let requester = role(&request.requester);
         let by = digest(requester);
         let failed = !matches!(request.ending, Ending::Done | Ending::Unchanged);
-        let kms = request.operation.map_or(0, |operation| implied(operation, request.side)) * times;
+        let kms = request.operation.map_or(0, |operation| implied(operation, request)) * times;
         let profile = &mut self.profile;
         let operation = operation_of(&mut profile.operations, &request.name);
         operation.requests += times;
         operation.ranged += if request.operation == Some(Operation::GetObjectRange) { times } else { 0 };
         operation.failed += if failed { times } else { 0 };
+        operation.server_errors += if request.ending.is_server_error() { times } else { 0 };
         operation.bytes_out = operation.bytes_out.saturating_add(request.sent);
         operation.bytes_in = operation.bytes_in.saturating_add(request.received);
         // The source's read is a part of its copy, which is a record of its own.
@@ -403,6 +424,7 @@ impl Profiler {
             if let Some(before) = profile.objects.record(target.object, times, now) {
                 profile.reuse_ms.record(now.abs_diff(before) / 1_000_000, 1);
             }
+            let named = |name: &str| if name.is_empty() { 0 } else { digest(name) };
             let writes = matches!(
                 request.operation,
                 Some(Operation::PutObject | Operation::CopyObject | Operation::CreateMultipartUpload)
@@ -415,11 +437,17 @@ impl Profiler {
                 source: request.source.as_ref().map(|(bucket, key)| object(bucket, key)),
                 requester: by,
                 sse: request.sse,
+                by_default: request.told.by_default,
+                source_sse: request.told.source_sse,
+                kms_key: named(&request.told.kms_key),
+                version: named(&request.told.version),
+                checksum: request.told.checksum,
                 ending: request.ending,
                 times,
             };
-            let costs =
-                request.operation.is_none_or(|operation| !needs(operation, SseMode::SseKms).is_empty());
+            let costs = request.operation.is_none_or(|operation| {
+                !needed(operation, SseMode::SseKms, request.told.checksum).is_empty()
+            });
             if costs {
                 self.predictor.push(now, Step::Request(asked));
             }
@@ -427,38 +455,49 @@ impl Profiler {
     }
 
     fn kms(&mut self, call: &KmsUse<'_>) {
-        let Some(arn) = &call.s3_arn else {
+        if !call.by_s3 {
             count(&mut self.predictor.out().not_by_s3, &call.name, 1);
             return;
-        };
+        }
         let out = self.predictor.out();
         count(&mut out.seen, &call.name, 1);
         out.seen_failed += u64::from(call.failed);
-        let (bucket, key) = parts(arn);
-        let object = object(bucket, key.unwrap_or_default());
-        out.seen_for_bucket_key += u64::from(key.is_none());
         self.profile.kms_seconds.record(call.time.second(), 1, 1);
         let share = Share { kms_seen: 1, ..Share::default() };
         let requester = role(&call.requester);
-        self.profile.buckets.record(object.bucket, &share, || bucket.to_owned());
         self.profile.principals.record(digest(requester), &share, || requester.to_owned());
-        if let Some(key) = key {
-            let prefix = prefix(key, self.options.prefix_depth);
-            let named = || format!("{bucket}/{prefix}");
-            self.profile.prefixes.record(digest_within(object.bucket, prefix), &share, named);
+        let mut arn = NO_ARN;
+        if let Some(written) = &call.s3_arn {
+            let (bucket, key) = parts(written);
+            let object = object(bucket, key.unwrap_or_default());
+            self.predictor.out().seen_for_bucket_key += u64::from(key.is_none());
+            self.profile.buckets.record(object.bucket, &share, || bucket.to_owned());
+            if let Some(key) = key {
+                let prefix = prefix(key, self.options.prefix_depth);
+                let named = || format!("{bucket}/{prefix}");
+                self.profile.prefixes.record(digest_within(object.bucket, prefix), &share, named);
+            }
+            arn = if key.is_some() { object.object } else { object.bucket };
         }
         let generates = match &*call.name {
             "GenerateDataKey" => true,
             "Decrypt" => false,
             other => {
-                let cause = format!("{other}: not a call that reads or writes make");
+                let cause = if call.by_replication {
+                    REPLICATION.to_owned()
+                } else {
+                    format!("{other}: not a call that reads or writes make")
+                };
                 count(&mut self.predictor.out().seen_not_predicted, &cause, 1);
                 return;
             }
         };
-        let arn = if key.is_some() { object.object } else { object.bucket };
-        let by_service = call.by_service;
-        self.predictor.push(call.time.as_nanos(), Step::Seen { arn, generates, by_service });
+        let by = match (call.by_replication, call.by_service) {
+            (true, _) => By::Replication,
+            (false, true) => By::Service,
+            (false, false) => By::Request,
+        };
+        self.predictor.push(call.time.as_nanos(), Step::Seen { arn, generates, by });
     }
 }
 
@@ -483,14 +522,17 @@ fn prefix(key: &str, depth: usize) -> &str {
 }
 
 /// KMS calls of a request when every object is under SSE-KMS without a Bucket Key.
-fn implied(operation: Operation, side: Side) -> u64 {
+fn implied(operation: Operation, request: &Request<'_>) -> u64 {
+    let side = request.side;
     let operation = if side == Side::Whole { operation } else { Operation::CopyObject };
     let counted = |need: &&Need| match side {
         Side::Whole => true,
         Side::CopyRead => **need == Need::Decrypt,
         Side::CopyWrite => **need == Need::Generate,
     };
-    needs(operation, SseMode::SseKms).iter().filter(counted).count() as u64
+    let own = needed(operation, SseMode::SseKms, request.told.checksum).iter().filter(counted).count() as u64;
+    // The read of a copy of a part stands in the same record.
+    own + u64::from(operation == Operation::UploadPart && request.source.is_some())
 }
 
 fn operation_of<'a>(

@@ -1,14 +1,14 @@
 //! The KMS calls that S3 must have made, from the S3 requests alone.
 //!
-//! How many calls an operation makes in a mode is [`crate::pipeline::calls`]'s to say; here is found which mode an object has:
-//! by its own PUT in the log, else the inventory, else its bucket's setting, else what the caller assumes, else not at
-//! all. Logs are not in order: entries wait in a window, and leave it in the order of time.
+//! How many calls an operation makes in a mode is [`crate::pipeline::calls`]'s to say; which mode an object has is
+//! [`KnownObjects`]'. Logs are not in order: entries wait in a window, and leave it in the order of time.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
 use super::kms_call::{KmsCalls, Range, count};
-use super::matching::{Doubt, Expected, Matching, Sighting};
+use super::known::{Basis, Known, KnownObjects};
+use super::matching::{By, Doubt, Expected, Matching, NO_ARN, Sighting};
 use crate::pipeline::{Need, calls, is_cached, needs};
 use crate::request::{Operation, SseMode};
 use crate::units::Span;
@@ -16,41 +16,12 @@ use crate::workload::log::{Digested, Ending, Side, Sse};
 
 /// Entries within which times may be out of order: at 10,000 a second, 26 s; `CloudTrail` files come sorted to minutes.
 pub(super) const WINDOW: usize = 1 << 18;
-/// Most objects whose mode is remembered: at most 400 MB. Those beyond count as not written in the log.
-const OBJECTS_MAX: usize = 1 << 23;
 /// Most Bucket Keys that are remembered; a full table is emptied of the expired ones.
 const BUCKET_KEYS_MAX: usize = 1 << 20;
-
-/// How an object's mode is known.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Basis {
-    OwnPut,
-    Inventory,
-    Setting,
-    Assumed,
-    Unknown,
-}
-
-impl Basis {
-    const fn name(self) -> &'static str {
-        match self {
-            Self::OwnPut => "own PUT in the log",
-            Self::Inventory => "inventory",
-            Self::Setting => "bucket setting in the log",
-            Self::Assumed => "assumed",
-            Self::Unknown => "unknown",
-        }
-    }
-}
-
-/// What is remembered of an object.
-#[derive(Clone, Copy, Debug)]
-struct Known {
-    sse: Sse,
-    basis: Basis,
-    /// Which Bucket Key it stands under, as far as the log tells; 0: an older one.
-    generation: u64,
-}
+/// The part of a Bucket Key's name that says that it is older than the log.
+const OLDER: u64 = 1 << 40;
+/// The part that says that it is for writing; the KMS key stands below it.
+const FOR_WRITES: u64 = 1 << 41;
 
 /// An object, by digests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -67,7 +38,7 @@ pub(super) enum Step {
     /// A request.
     Request(Asked),
     /// A call by S3 under the ARN of an object, or of a bucket.
-    Seen { arn: u64, generates: bool, by_service: bool },
+    Seen { arn: u64, generates: bool, by: By },
 }
 
 /// A request, by digests.
@@ -81,6 +52,15 @@ pub(super) struct Asked {
     pub(super) source: Option<Object>,
     pub(super) requester: u64,
     pub(super) sse: Option<Sse>,
+    /// Whether the bucket's default decided so.
+    pub(super) by_default: bool,
+    pub(super) source_sse: Option<Sse>,
+    /// The KMS key of what it writes; 0: none is named.
+    pub(super) kms_key: u64,
+    /// The version that it reads, or made; 0: none is named.
+    pub(super) version: u64,
+    /// Whether it asks for checksums.
+    pub(super) checksum: bool,
     pub(super) ending: Ending,
     pub(super) times: u64,
 }
@@ -115,21 +95,33 @@ impl Keys {
 }
 
 /// One digest of two: a folded multiplication.
-fn mix(a: u64, b: u64) -> u64 {
+pub(super) fn mix(a: u64, b: u64) -> u64 {
     let wide = u128::from(a ^ 0x9E37_79B9_7F4A_7C15) * u128::from(b ^ 0xD6E8_FEB8_6659_FD93);
     (wide as u64) ^ ((wide >> 64) as u64)
+}
+
+/// The data keys that a request needs in `mode`: those of its operation, and a HEAD that asks for checksums that of its
+/// object, under which they are kept.
+///
+/// Source: S3 user guide, checking object integrity (docs/SOURCES.md, pipeline).
+pub(super) fn needed(operation: Operation, mode: SseMode, checksum: bool) -> &'static [Need] {
+    let reads_checksum = operation == Operation::HeadObject && checksum;
+    if reads_checksum && mode != SseMode::KmsCached {
+        return needs(Operation::GetObject, mode);
+    }
+    needs(operation, mode)
 }
 
 /// Predicts.
 #[derive(Debug)]
 pub(super) struct Predictor {
-    assume: Option<SseMode>,
     lifetime: u64,
+    /// Under how many Bucket Keys of a bucket the objects stand that are older than the log.
+    older_keys: u64,
     /// By time; within an instant settings, writes, reads, calls; then as they came.
     waiting: BinaryHeap<Reverse<(u64, u8, u64, Step)>>,
     sequence: u64,
-    objects: Digested<Known>,
-    settings: Digested<Sse>,
+    objects: KnownObjects,
     keys: Keys,
     /// Under the assumption that everything has a Bucket Key; that everything is cached in the client.
     implied: [(SseMode, Keys); 2],
@@ -138,14 +130,16 @@ pub(super) struct Predictor {
 }
 
 impl Predictor {
-    pub(super) fn new(assume: Option<SseMode>, lifetime: Span) -> Self {
+    /// Objects of which nothing tells are in the mode `assume`; a Bucket Key serves for `lifetime`; older objects were
+    /// written evenly over `history`.
+    pub(super) fn new(assume: Option<SseMode>, lifetime: Span, history: Span) -> Self {
+        let lifetime = lifetime.as_nanos();
         Self {
-            assume,
-            lifetime: lifetime.as_nanos(),
+            lifetime,
+            older_keys: history.as_nanos().div_ceil(lifetime.max(1)).max(1),
             waiting: BinaryHeap::new(),
             sequence: 0,
-            objects: Digested::default(),
-            settings: Digested::default(),
+            objects: KnownObjects::new(assume),
             keys: Keys::default(),
             implied: [(SseMode::SseKmsBucketKey, Keys::default()), (SseMode::KmsCached, Keys::default())],
             matching: Matching::default(),
@@ -160,7 +154,7 @@ impl Predictor {
 
     /// An object that exists, from an inventory.
     pub(super) fn stored(&mut self, object: Object, sse: Sse) {
-        self.remember(object, Known { sse, basis: Basis::Inventory, generation: 0 });
+        self.objects.stored(object, sse);
     }
 
     /// Takes in `step` of `time`.
@@ -170,6 +164,7 @@ impl Predictor {
             Step::Request(Asked { reads, .. }) => 1 + u8::from(reads),
             Step::Seen { .. } => 3,
         };
+        self.objects.look_ahead(time, &step);
         self.sequence += 1;
         self.waiting.push(Reverse((time, rank, self.sequence, step)));
         if self.waiting.len() > WINDOW
@@ -190,16 +185,10 @@ impl Predictor {
 
     fn take(&mut self, time: u64, step: Step) {
         match step {
-            Step::Setting { bucket, sse: Some(sse) } => {
-                self.settings.insert(bucket, sse);
-            }
-            // Changed, and nobody says to what.
-            Step::Setting { bucket, sse: None } => {
-                self.settings.remove(&bucket);
-            }
+            Step::Setting { bucket, sse } => self.objects.set(bucket, sse),
             Step::Request(asked) => self.request(time, &asked),
-            Step::Seen { arn, generates, by_service } => {
-                self.matching.sight(Sighting { time, arn, generates, by_service }, &mut self.out);
+            Step::Seen { arn, generates, by } => {
+                self.matching.sight(Sighting { time, arn, generates, by }, &mut self.out);
             }
         }
     }
@@ -207,80 +196,49 @@ impl Predictor {
     fn request(&mut self, time: u64, asked: &Asked) {
         let Some(operation) = asked.operation else {
             for generates in [false, true] {
-                let arns = [asked.target.object, asked.target.bucket];
+                let arns = [asked.target.object, asked.target.bucket, asked.target.object];
                 let doubt = Doubt::Operation;
                 self.matching.expect(Expected { time, arns, likely: false, doubt, generates }, &mut self.out);
             }
             return;
         };
-        self.imply(time, operation, asked);
-        if asked.side != Side::CopyRead {
-            let known = self.mode_of_target(operation, asked);
-            for need in needs(operation, SseMode::SseKms) {
-                // The read of a copy is its source's.
-                if !(operation == Operation::CopyObject && *need == Need::Decrypt) {
-                    self.need(time, *need, operation, asked, asked.target, known);
-                }
+        let source = match (asked.side, operation) {
+            (Side::CopyRead, _) => Some(asked.target),
+            // A table names one object: it is copied onto itself.
+            (Side::Whole, Operation::CopyObject) => asked.source.or(Some(asked.target)),
+            _ => asked.source,
+        };
+        let source = source.map(|object| {
+            let told = if asked.side == Side::CopyRead { asked.sse } else { asked.source_sse };
+            (object, self.objects.source(object, told))
+        });
+        let target = (asked.side != Side::CopyRead).then(|| self.objects.target(operation, asked));
+        let implied = self.imply(time, operation, asked, target, source);
+        let mut target_asked = *asked;
+        if let Some((object, known)) = source {
+            let (likely, _) = self.need(time, Need::Decrypt, Operation::CopyObject, asked, object, known);
+            // KMS refused the first call, as far as is known: then there was no second.
+            if likely > 0 && asked_kms(asked.ending) {
+                target_asked.ending = Ending::Refused;
             }
         }
-        let source = if asked.side == Side::CopyRead { Some(asked.target) } else { asked.source };
-        if let Some(source) = source {
-            let known = self.mode_of(source);
-            self.need(time, Need::Decrypt, Operation::CopyObject, asked, source, known);
+        let Some(mut known) = target else { return };
+        for need in needed(operation, SseMode::SseKms, asked.checksum) {
+            // The read of a copy is its source's.
+            if operation == Operation::CopyObject && *need == Need::Decrypt {
+                continue;
+            }
+            let (_, generation) = self.need(time, *need, operation, &target_asked, asked.target, known);
+            if *need == Need::Generate {
+                known.generation = generation;
+                known.implied = implied;
+            }
         }
+        self.objects.done(operation, asked, known);
     }
 
-    /// The mode under which a request works on its target, which is remembered for a write that was done.
-    fn mode_of_target(&mut self, operation: Operation, asked: &Asked) -> Option<Known> {
-        let writes = matches!(
-            operation,
-            Operation::PutObject | Operation::CopyObject | Operation::CreateMultipartUpload
-        );
-        if !writes {
-            return self.mode_of(asked.target);
-        }
-        let told = asked.sse.map(|sse| Known {
-            sse: self.settle(sse, asked.target),
-            basis: Basis::OwnPut,
-            generation: 0,
-        });
-        // An inventory tells of the object that was there; what comes now is by the bucket's setting.
-        let known = told
-            .or_else(|| self.objects.get(&asked.target.object).copied())
-            .or_else(|| self.default(asked.target));
-        if let Some(told) = told
-            && asked.ending == Ending::Done
-        {
-            self.remember(asked.target, told);
-        }
-        known
-    }
-
-    /// SSE-KMS of which only the bucket's setting can say whether there is a Bucket Key.
-    fn settle(&self, sse: Sse, object: Object) -> Sse {
-        let with = Sse::Known(SseMode::SseKmsBucketKey);
-        if sse == Sse::Kms && self.settings.get(&object.bucket) == Some(&with) { with } else { sse }
-    }
-
-    fn remember(&mut self, object: Object, known: Known) {
-        if self.objects.len() < OBJECTS_MAX || self.objects.contains_key(&object.object) {
-            self.objects.insert(object.object, known);
-        }
-    }
-
-    fn mode_of(&self, object: Object) -> Option<Known> {
-        self.objects.get(&object.object).copied().or_else(|| self.default(object))
-    }
-
-    fn default(&self, object: Object) -> Option<Known> {
-        let setting = self.settings.get(&object.bucket);
-        let by = |sse, basis| Known { sse, basis, generation: 0 };
-        setting
-            .map(|sse| by(*sse, Basis::Setting))
-            .or_else(|| self.assume.map(|mode| by(Sse::Known(mode), Basis::Assumed)))
-    }
-
-    /// A data key that a request needs, if its object's mode needs any.
+    /// A data key that a request needs, if its object's mode needs any: how many calls it likely made, and which Bucket Key
+    /// a write got.
     fn need(
         &mut self,
         time: u64,
@@ -288,91 +246,134 @@ impl Predictor {
         operation: Operation,
         asked: &Asked,
         object: Object,
-        known: Option<Known>,
-    ) {
-        let cold = |mode| needs(operation, mode).contains(&need) && calls(operation, mode, false) > 0;
+        known: Known,
+    ) -> (u64, u32) {
+        let cold = |mode| needed(operation, mode, asked.checksum).contains(&need);
         let warm = |mode| is_cached(mode) && calls(operation, mode, true) == 0;
+        let one = |called| u64::from(called);
         let generates = need == Need::Generate;
-        let (mut low, mut likely, high, mut doubt) = match known.map(|known| known.sse) {
+        let mut generation = 0;
+        let (mut low, mut likely, mut high, mut doubt) = match known.sse {
             // S3's own default since January 2023 is SSE-S3.
-            None => (false, false, cold(SseMode::SseKms), Doubt::Mode),
-            Some(Sse::Kms) => (false, true, true, Doubt::Mode),
+            None => (0, 0, one(cold(SseMode::SseKms)), Doubt::Mode),
+            Some(Sse::Kms) => (0, 1, 1, Doubt::Mode),
             Some(Sse::Known(mode)) if warm(mode) && cold(mode) => {
-                (false, self.fetch(time, generates, asked, object, known), true, Doubt::BucketKey)
+                let (fetched, which) = self.fetch(time, generates, asked, object, known);
+                generation = which;
+                (0, one(fetched), 1, Doubt::BucketKey)
             }
-            Some(Sse::Known(mode)) => (cold(mode), cold(mode), cold(mode), Doubt::None),
+            // AWS says that it makes more calls than SSE-KMS, and not how many.
+            Some(Sse::Known(SseMode::DsseKms)) => {
+                let call = one(cold(SseMode::DsseKms));
+                (call, call, 2 * call, Doubt::Dsse)
+            }
+            Some(Sse::Known(mode)) => (one(cold(mode)), one(cold(mode)), one(cold(mode)), Doubt::None),
         };
+        if known.basis == Basis::Default {
+            (low, high) = (0, high.max(one(cold(SseMode::SseKms))));
+            doubt = if doubt == Doubt::None { Doubt::Mode } else { doubt };
+        }
         match asked.ending {
             Ending::Done => {}
-            Ending::RefusedByKms => (low, likely, doubt) = (high, high, Doubt::Failed),
-            Ending::Unchanged => (low, likely, doubt) = (false, false, Doubt::Unchanged),
-            Ending::Refused => (low, likely, doubt) = (false, false, Doubt::Failed),
-            Ending::Failed => (low, doubt) = (false, Doubt::Failed),
+            Ending::RefusedByKms | Ending::ThrottledByKms => {
+                (low, likely, doubt) = (high.min(1), high.min(1), Doubt::Failed)
+            }
+            Ending::Unchanged => (low, likely, doubt) = (0, 0, Doubt::Unchanged),
+            Ending::Refused | Ending::TurnedAway => (low, likely, doubt) = (0, 0, Doubt::Failed),
+            Ending::Failed => (low, doubt) = (0, Doubt::Failed),
         }
-        let basis = known.map_or(Basis::Unknown, |known| known.basis);
-        count(&mut self.out.basis, basis.name(), asked.times);
-        let range = Range::new(low, likely, high, asked.times);
+        count(&mut self.out.basis, known.basis.name(), asked.times);
+        let range = Range { low, likely, high }.times(asked.times);
         if generates {
             self.out.generate_data_key.add(range);
         } else {
             self.out.decrypt.add(range);
         }
-        if !high && basis == Basis::OwnPut {
-            return;
+        if high == 0 && matches!(known.basis, Basis::OwnPut | Basis::OwnRequest) {
+            return (likely, generation);
         }
         // What cannot have called may still turn out to have: then its mode was known wrongly.
-        let arns = match known.map(|known| known.sse) {
-            Some(Sse::Known(SseMode::SseKms | SseMode::DsseKms)) => [object.object; 2],
-            Some(Sse::Known(SseMode::SseKmsBucketKey)) => [object.bucket; 2],
-            _ => [object.object, object.bucket],
+        let mut arns = match known.sse {
+            Some(Sse::Known(SseMode::SseKms | SseMode::DsseKms)) => [object.object; 3],
+            Some(Sse::Known(SseMode::SseKmsBucketKey)) => [object.bucket; 3],
+            _ => [object.object, object.bucket, object.bucket],
         };
-        for _ in 0..asked.times.min(1_000) {
-            self.matching.expect(Expected { time, arns, likely, doubt, generates }, &mut self.out);
+        if asked_kms(asked.ending) {
+            arns[2] = NO_ARN;
         }
+        for _ in 0..asked.times.min(1_000) {
+            for call in 0..high.max(1) {
+                let likely = call < likely;
+                self.matching.expect(Expected { time, arns, likely, doubt, generates }, &mut self.out);
+            }
+        }
+        (likely, generation)
     }
 
-    /// Whether a Bucket Key must be fetched; a write remembers which one it got.
+    /// Whether a Bucket Key must be fetched, and which one it is.
     fn fetch(
         &mut self,
         time: u64,
         generates: bool,
         asked: &Asked,
         object: Object,
-        known: Option<Known>,
-    ) -> bool {
-        let generation = if generates { 0 } else { 1 + known.map_or(0, |known| known.generation) };
-        let (cold, at) = self.keys.fetch([asked.requester, object.bucket, generation], time, self.lifetime);
-        if generates && let Some(there) = self.objects.get_mut(&object.object) {
-            there.generation = mix(asked.requester, at) >> 1;
-        }
-        cold
+        known: Known,
+    ) -> (bool, u32) {
+        let which = if generates {
+            FOR_WRITES | (asked.kms_key >> 24)
+        } else {
+            bucket_key_of(object, known.generation, self.older_keys)
+        };
+        let (cold, at) = self.keys.fetch([asked.requester, object.bucket, which], time, self.lifetime);
+        (cold, generation(asked.requester ^ asked.kms_key, at))
     }
 
-    /// What the request would cost if every object had the same mode.
-    fn imply(&mut self, time: u64, operation: Operation, asked: &Asked) {
+    /// What the request would cost if every object had the same mode; the Bucket Key that its object would stand under.
+    fn imply(
+        &mut self,
+        time: u64,
+        operation: Operation,
+        asked: &Asked,
+        target: Option<Known>,
+        source: Option<(Object, Known)>,
+    ) -> u32 {
+        let mut written = 0;
         if asked.ending != Ending::Done {
-            return;
+            return written;
         }
-        let counts_need = |need: Need| match asked.side {
-            Side::Whole => true,
-            Side::CopyRead => need == Need::Decrypt,
-            Side::CopyWrite => need == Need::Generate,
-        };
-        let operation = if asked.side == Side::CopyRead { Operation::CopyObject } else { operation };
-        let lifetime = self.lifetime;
+        let (lifetime, older_keys) = (self.lifetime, self.older_keys);
         for mode in SseMode::ALL {
+            let own = target.iter().flat_map(move |known| {
+                let needs = needed(operation, mode, asked.checksum).iter();
+                // The read of a copy is its source's.
+                let own =
+                    needs.filter(move |need| operation != Operation::CopyObject || **need == Need::Generate);
+                own.map(move |need| (*need, asked.target, known.implied))
+            });
+            let read = source
+                .filter(|_| needs(Operation::GetObject, mode).contains(&Need::Decrypt))
+                .map(|(object, known)| (Need::Decrypt, object, known.implied));
             let mut range = Range::default();
-            for need in needs(operation, mode).iter().filter(|need| counts_need(**need)) {
+            for (need, object, of) in own.chain(read) {
                 if !is_cached(mode) {
-                    range.add(Range::new(true, true, true, asked.times));
+                    let high = if mode == SseMode::DsseKms { 2 } else { 1 };
+                    range.add(Range { low: 1, likely: 1, high }.times(asked.times));
                     continue;
                 }
+                let which = match need {
+                    Need::Generate => FOR_WRITES,
+                    // What is older than the log has a data key of its own each.
+                    _ if of == 0 && mode == SseMode::KmsCached => OLDER | object.object,
+                    _ => bucket_key_of(object, of, older_keys),
+                };
                 let found = self.implied.iter_mut().find(|(of, _)| *of == mode);
                 let (_, keys) = found.expect("both cached modes are there");
-                let kind = u64::from(*need == Need::Generate);
-                let (cold, _) = keys.fetch([asked.requester, asked.target.bucket, kind], time, lifetime);
+                let (cold, at) = keys.fetch([asked.requester, object.bucket, which], time, lifetime);
                 range.high += asked.times;
                 range.likely += u64::from(cold);
+                if need == Need::Generate {
+                    written = generation(asked.requester, at);
+                }
             }
             if let Some(there) = self.out.implied.get_mut(mode.as_str()) {
                 there.add(range);
@@ -380,5 +381,22 @@ impl Predictor {
                 self.out.implied.insert(mode.as_str().to_owned(), range);
             }
         }
+        written
     }
+}
+
+/// Whether KMS was asked and said no.
+fn asked_kms(ending: Ending) -> bool {
+    matches!(ending, Ending::RefusedByKms | Ending::ThrottledByKms)
+}
+
+/// The name of the Bucket Key that a reader of `object` needs: that of its write, or one of the older ones, over which what
+/// is older than the log is spread evenly, as in the history of a scenario.
+fn bucket_key_of(object: Object, generation: u32, older_keys: u64) -> u64 {
+    if generation == 0 { OLDER | (mix(object.object, OLDER) % older_keys) } else { generation.into() }
+}
+
+/// The Bucket Key that was fetched at `at` for `writer`; never 0.
+fn generation(writer: u64, at: u64) -> u32 {
+    (mix(writer, at) >> 33) as u32 + 1
 }

@@ -92,8 +92,8 @@ pub(super) fn kms_peak(profile: &Profile) -> (Option<u64>, u64) {
     most.map_or((None, 0), |(second, calls, _)| (Some(second), calls))
 }
 
-/// A time as text: a date when it is one, seconds when the log counts from its own start.
-pub(super) fn instant(nanos: u64) -> String {
+/// A time in ns as text: a date when it is one, seconds when the log counts from its own start.
+pub fn instant(nanos: u64) -> String {
     // Before 2001 it is a trace that counts from its own beginning.
     if seconds_of(nanos) < 978_307_200 {
         return format!("{}.{:03} s", seconds_of(nanos), nanos % NANOS_PER_SECOND / 1_000_000);

@@ -57,6 +57,12 @@ fn sections(out: &mut String, profile: &Profile, width: usize) -> std::fmt::Resu
         let all: Vec<&str> = profile.assumptions.keys().map(String::as_str).collect();
         writeln!(out, "\nAssumed: {}.", all.join("; "))?;
     }
+    if profile.requests() > 0 {
+        writeln!(
+            out,
+            "\nA month of it in money: s3seal cost --profile FILE, where FILE is this with --format json"
+        )?;
+    }
     Ok(())
 }
 

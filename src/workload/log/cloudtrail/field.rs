@@ -15,7 +15,12 @@ pub(super) enum Field {
     EventSource,
     EventName,
     EventId,
+    SharedId,
+    EventType,
+    Category,
+    Recipient,
     ErrorCode,
+    ErrorMessage,
     /// Of `userIdentity`.
     Arn,
     PrincipalId,
@@ -27,11 +32,15 @@ pub(super) enum Field {
     Bucket,
     Key,
     CopySource,
+    SourceCustomer,
+    Checksum,
+    VersionRead,
     Range,
     RangeLower,
     AskedSse,
     AskedCustomer,
     AskedBucketKey,
+    AskedKey,
     KeyId,
     S3Arn,
     TrailArn,
@@ -40,14 +49,17 @@ pub(super) enum Field {
     /// Of `responseElements`.
     Sse,
     BucketKey,
+    AnsweredKey,
     Customer,
+    VersionMade,
     /// Of `additionalEventData`.
     SseApplied,
     Received,
     Sent,
-    /// The first ARN of a KMS key, and the first of S3, among `resources`.
+    /// The first ARN of a KMS key, the first of S3, and the last of an object in S3, among `resources`.
     ResourceKey,
     ResourceS3,
+    ResourceLast,
     /// Of the resource at hand.
     Resource,
     ResourceLower,
@@ -97,7 +109,12 @@ fn use_of(place: Place, name: &[u8]) -> Use {
         (Place::Record, b"eventSource") => Text(F::EventSource),
         (Place::Record, b"eventName") => Text(F::EventName),
         (Place::Record, b"eventID") => Text(F::EventId),
+        (Place::Record, b"sharedEventID") => Text(F::SharedId),
+        (Place::Record, b"eventType") => Text(F::EventType),
+        (Place::Record, b"eventCategory") => Text(F::Category),
+        (Place::Record, b"recipientAccountId") => Text(F::Recipient),
         (Place::Record, b"errorCode") => Text(F::ErrorCode),
+        (Place::Record, b"errorMessage") => Text(F::ErrorMessage),
         (Place::Record, b"userIdentity") => Part(Place::Identity),
         (Place::Record, b"requestParameters") => Part(Place::Request),
         (Place::Record, b"responseElements") => Part(Place::Response),
@@ -114,11 +131,17 @@ fn use_of(place: Place, name: &[u8]) -> Use {
         (Place::Request, b"bucketName") => Text(F::Bucket),
         (Place::Request, b"key") => Text(F::Key),
         (Place::Request, b"x-amz-copy-source") => Text(F::CopySource),
+        (Place::Request, b"x-amz-copy-source-server-side-encryption-customer-algorithm") => {
+            Text(F::SourceCustomer)
+        }
+        (Place::Request, b"x-amz-checksum-mode") => Text(F::Checksum),
+        (Place::Request, b"versionId") => Text(F::VersionRead),
         (Place::Request, b"Range") => Text(F::Range),
         (Place::Request, b"range") => Text(F::RangeLower),
         (Place::Request, b"x-amz-server-side-encryption") => Text(F::AskedSse),
         (Place::Request, b"x-amz-server-side-encryption-customer-algorithm") => Text(F::AskedCustomer),
         (Place::Request, b"x-amz-server-side-encryption-bucket-key-enabled") => Text(F::AskedBucketKey),
+        (Place::Request, b"x-amz-server-side-encryption-aws-kms-key-id") => Text(F::AskedKey),
         (Place::Request, b"keyId") => Text(F::KeyId),
         (Place::Request, b"encryptionContext") => Part(Place::Context),
         (Place::Request, b"ServerSideEncryptionConfiguration") => Part(Place::Configuration),
@@ -130,7 +153,9 @@ fn use_of(place: Place, name: &[u8]) -> Use {
         (Place::ByDefault, b"SSEAlgorithm") => Text(F::DefaultSse),
         (Place::Response, b"x-amz-server-side-encryption") => Text(F::Sse),
         (Place::Response, b"x-amz-server-side-encryption-bucket-key-enabled") => Text(F::BucketKey),
+        (Place::Response, b"x-amz-server-side-encryption-aws-kms-key-id") => Text(F::AnsweredKey),
         (Place::Response, b"x-amz-server-side-encryption-customer-algorithm") => Text(F::Customer),
+        (Place::Response, b"x-amz-version-id") => Text(F::VersionMade),
         (Place::Additional, b"SSEApplied") => Text(F::SseApplied),
         (Place::Additional, b"bytesTransferredIn") => Count(F::Received),
         (Place::Additional, b"bytesTransferredOut") => Count(F::Sent),
@@ -339,14 +364,15 @@ impl<'a> Fields<'a> {
         // Of any partition: `arn:aws-cn:s3:::bucket/key`.
         let of_service =
             arn.strip_prefix("arn:").and_then(|arn| arn.split_once(':')).map_or("", |(_, rest)| rest);
-        let slot = if of_service.starts_with("s3:::") {
-            Field::ResourceS3
+        let slot = if let Some(path) = of_service.strip_prefix("s3:::") {
+            let is_object = path.contains('/');
+            if self.has(Field::ResourceS3) && is_object { Field::ResourceLast } else { Field::ResourceS3 }
         } else if of_service.starts_with("kms:") && of_service.contains(":key/") {
             Field::ResourceKey
         } else {
             return Ok(());
         };
-        if !self.has(slot) {
+        if slot == Field::ResourceLast || !self.has(slot) {
             self.put(slot, arn);
         }
         Ok(())

@@ -3,7 +3,8 @@
 //!
 //! No file is held: the buffer grows to the longest record, at most [`RECORD_BYTES_MAX`]. Records that cannot be read are
 //! counted and passed over. The same `eventID` counts once, as long as its second coming is among the next millions
-//! of records: accounts where two trails deliver to one bucket hold every event twice.
+//! of records: accounts where two trails deliver to one bucket hold every event twice. So does what crosses accounts and
+//! stands in the trails of both.
 //!
 //! Source: `CloudTrail` user guide, record contents; AWS's, and three public collections of real records (docs/SOURCES.md).
 
@@ -17,7 +18,7 @@ use memchr::{memchr, memchr_iter, memrchr};
 
 use self::field::{Field, Fields};
 use self::json::{Cursor, Fault};
-use super::digest::{Digests, digest};
+use super::digest::{Digests, digest, digest_within};
 use super::error::BadLine;
 use super::reader::Turn;
 use crate::workload::document::shorten;
@@ -55,6 +56,20 @@ impl Seen {
     /// Whether `id` is new; it is remembered. Two ids share a digest of 64 bits with probability 2⁻⁶⁴.
     pub fn is_new(&mut self, id: &str) -> bool {
         let digest = digest(id);
+        self.add(digest)
+    }
+
+    /// Whether another account got the event of the action `shared`, called `name`, before `recipient` did: `CloudTrail`
+    /// gives what crosses accounts to both, with an `eventID` each and one `sharedEventID`. Within an account that is no
+    /// repetition.
+    fn is_twin(&mut self, shared: &str, name: &str, recipient: &str) -> bool {
+        let action = digest_within(digest(shared), name);
+        let of_account = self.add(digest_within(action, recipient));
+        let of_all = self.add(action);
+        of_account && !of_all
+    }
+
+    fn add(&mut self, digest: u64) -> bool {
         if self.old.contains(&digest) || !self.young.insert(digest) {
             return false;
         }
@@ -168,6 +183,10 @@ impl<R: BufRead> CloudTrail<R> {
         }
         let id = fields.text(Field::EventId);
         if !id.is_empty() && !seen.is_new(id) {
+            return Turn::Duplicate;
+        }
+        let (shared, name) = (fields.text(Field::SharedId), fields.text(Field::EventName));
+        if !shared.is_empty() && seen.is_twin(shared, name, fields.text(Field::Recipient)) {
             return Turn::Duplicate;
         }
         match fields.entry() {

@@ -4,13 +4,14 @@ use std::borrow::Cow;
 
 use super::field::{Field, Fields};
 use crate::request::{Operation, SseMode};
-use crate::workload::log::entry::{Ending, Entry, KmsUse, Request, Setting, Side, Sse, decoded};
+use crate::workload::log::entry::{Ending, Entry, KmsUse, Request, Setting, Side, Sse, Told, decoded};
 use crate::workload::log::moment;
 
 impl<'a> Fields<'a> {
-    /// Whether it is a record at all.
+    /// Whether it is a record at all. Those of `CloudTrail` Insights name no event.
     pub(super) fn is_one(&self) -> bool {
-        self.has(Field::EventName) && self.has(Field::EventSource)
+        let named = self.has(Field::EventName) && self.has(Field::EventSource);
+        named || (self.has(Field::EventType) && self.has(Field::EventId))
     }
 
     /// What it says; `Err` with the time as written where a record of S3 or KMS has none that can be read.
@@ -20,6 +21,12 @@ impl<'a> Fields<'a> {
             "s3.amazonaws.com" | "s3express.amazonaws.com" | "s3-object-lambda.amazonaws.com" => false,
             _ => return Ok(Entry::Other),
         };
+        // What passed a VPC endpoint is told a second time, under an event of its own.
+        if self.text(Field::Category) == "NetworkActivity"
+            || self.text(Field::EventType).starts_with("AwsVpce")
+        {
+            return Ok(Entry::Other);
+        }
         let written = self.text(if self.has(Field::EventTime) { Field::EventTime } else { Field::Timestamp });
         let time = moment::of_iso(written).ok_or_else(|| written.to_owned())?;
         let failed = !self.text(Field::ErrorCode).is_empty();
@@ -28,11 +35,25 @@ impl<'a> Fields<'a> {
             let by = self.text(Field::InvokedBy);
             let service = self.text(Field::Kind) == "AWSService" || !(by.is_empty() || is_s3(by));
             let by_service = self.has(Field::TrailArn) || service;
+            // A refusal may leave the context out. `AWS Internal` is S3 in some years, and others in the same.
+            let by_s3 = self.has(Field::S3Arn) || matches!(by, "s3.amazonaws.com" | "fas.s3.amazonaws.com");
             // A Decrypt names its key among the resources alone.
             let key = self.take(Field::ResourceKey).or(self.take(Field::KeyId));
             let (kms_key, s3_arn) = (key.unwrap_or_default(), self.take(Field::S3Arn));
             let requester = self.requester();
-            return Ok(Entry::Kms(KmsUse { time, name, s3_arn, kms_key, requester, by_service, failed }));
+            // The name that S3 gives the session.
+            let by_replication = requester.ends_with("/s3-replication");
+            return Ok(Entry::Kms(KmsUse {
+                time,
+                name,
+                s3_arn,
+                kms_key,
+                requester,
+                by_s3,
+                by_service,
+                by_replication,
+                failed,
+            }));
         }
         let bucket = self.bucket();
         if matches!(&*name, "PutBucketEncryption" | "DeleteBucketEncryption") {
@@ -41,17 +62,25 @@ impl<'a> Fields<'a> {
             }
             let deleted = name == "DeleteBucketEncryption";
             let sse = if deleted { Some(Sse::Known(SseMode::SseS3)) } else { self.configured() };
-            return Ok(Entry::Setting(Setting { time, bucket, sse }));
+            return Ok(Entry::Setting(Setting { time, name, bucket, sse }));
         }
         let (sent, received) = (self.count(Field::Sent), self.count(Field::Received));
-        let source =
-            if self.has(Field::CopySource) { copy_source(self.text(Field::CopySource)) } else { None };
+        let source = if self.has(Field::CopySource) { self.copy_source(&bucket) } else { None };
         let operation = operation(&name, self.has(Field::Range) || self.has(Field::RangeLower));
         let writes = matches!(
             operation,
             Some(Operation::PutObject | Operation::CopyObject | Operation::CreateMultipartUpload)
         );
-        let sse = if writes { self.applied() } else { None };
+        let sse = operation.and_then(|_| self.applied());
+        let told = Told {
+            version: self
+                .take(if writes { Field::VersionMade } else { Field::VersionRead })
+                .unwrap_or_default(),
+            by_default: writes && self.text(Field::SseApplied).starts_with("Default_"),
+            kms_key: self.take(Field::AnsweredKey).or(self.take(Field::AskedKey)).unwrap_or_default(),
+            checksum: self.text(Field::Checksum).eq_ignore_ascii_case("enabled"),
+            source_sse: self.has(Field::SourceCustomer).then_some(Sse::Known(SseMode::SseC)),
+        };
         let size = match operation {
             Some(Operation::PutObject | Operation::UploadPart) => received,
             Some(Operation::GetObject) => sent,
@@ -66,11 +95,12 @@ impl<'a> Fields<'a> {
             size: size.filter(|_| !failed),
             sent: sent.unwrap_or(0),
             received: received.unwrap_or(0),
-            ending: ending(self.text(Field::ErrorCode)),
+            ending: ending(self.text(Field::ErrorCode), self.text(Field::ErrorMessage)),
             requester: self.requester(),
             side: Side::Whole,
             source,
             sse,
+            told,
             times: 1,
         }))
     }
@@ -86,12 +116,33 @@ impl<'a> Fields<'a> {
     /// The bucket's name; through an access point it stands among the resources.
     fn bucket(&mut self) -> Cow<'a, str> {
         let named = self.take(Field::Bucket).unwrap_or_default();
-        if !named.is_empty() && !named.starts_with("arn:") {
+        if !named.is_empty() && !is_access_point(&named) {
             return named;
         }
-        let arn = self.text(Field::ResourceS3);
-        let name = arn.split_once(":::").map_or("", |(_, path)| path.split('/').next().unwrap_or_default());
+        let key = self.text(Field::Key);
+        // Of a copy both sides stand there.
+        let (first, last) = (self.resource(Field::ResourceS3), self.resource(Field::ResourceLast));
+        let name = if last.1 == Some(key) && first.1 != Some(key) { last.0 } else { first.0 };
         if name.is_empty() { named } else { Cow::Owned(name.to_owned()) }
+    }
+
+    /// Bucket and key of `x-amz-copy-source`: `[/]bucket/key[?versionId=…]`, URL-encoded, or an access point's ARN or alias;
+    /// behind that is the bucket that stands among the resources, if not alone with `target`.
+    fn copy_source(&self, target: &str) -> Option<(Cow<'a, str>, Cow<'a, str>)> {
+        let (named, key) = copy_source(self.text(Field::CopySource))?;
+        if !is_access_point(&named) {
+            return Some((named, key));
+        }
+        let sides = [Field::ResourceS3, Field::ResourceLast].map(|field| self.resource(field));
+        let mut found = sides.iter().filter(|side| side.1 == Some(&*key));
+        let other = found.clone().find(|side| side.0 != target).or_else(|| found.next());
+        Some((other.map_or(named, |side| Cow::Owned(side.0.to_owned())), key))
+    }
+
+    /// Bucket and key of an ARN among the resources.
+    fn resource(&self, field: Field) -> (&str, Option<&str>) {
+        let path = self.text(field).split_once(":::").map_or("", |(_, path)| path);
+        path.split_once('/').map_or((path, None), |(bucket, key)| (bucket, Some(key)))
     }
 
     /// How the written object is encrypted: what was applied, else what the answer says, else what was asked for.
@@ -131,12 +182,17 @@ impl<'a> Fields<'a> {
     }
 }
 
+/// Whether a request names an access point in its bucket's place: its ARN, or the alias that S3 gives it.
+fn is_access_point(name: &str) -> bool {
+    name.starts_with("arn:") || name.ends_with("-s3alias")
+}
+
 /// Whether `invokedBy` is S3 itself, as the years spell it.
 fn is_s3(by: &str) -> bool {
     matches!(by, "internal.amazonaws.com" | "AWS Internal" | "s3.amazonaws.com" | "fas.s3.amazonaws.com")
 }
 
-/// Bucket and key of `x-amz-copy-source`: `[/]bucket/key[?versionId=…]`, URL-encoded, or an access point's ARN.
+/// Bucket, or access point, and key of a copy's source as it is written.
 fn copy_source<'a>(text: &str) -> Option<(Cow<'a, str>, Cow<'a, str>)> {
     let text = text.split("?versionId=").next().unwrap_or_default();
     let text = decoded(text.trim_start_matches('/'), false);
@@ -151,6 +207,8 @@ fn operation(name: &str, ranged: bool) -> Option<Operation> {
     Some(match name {
         "GetObject" if ranged => Operation::GetObjectRange,
         "GetObject" => Operation::GetObject,
+        // It opens as much of the object as it needs.
+        "SelectObjectContent" => Operation::GetObjectRange,
         "PutObject" | "PostObject" => Operation::PutObject,
         "HeadObject" => Operation::HeadObject,
         "CopyObject" => Operation::CopyObject,
@@ -171,14 +229,22 @@ fn named(name: Cow<'_, str>, operation: Option<Operation>) -> Cow<'_, str> {
     }
 }
 
-fn ending(code: &str) -> Ending {
+/// Source of the messages: S3's error responses; S3 user guide, troubleshooting (docs/SOURCES.md).
+fn ending(code: &str, message: &str) -> Ending {
     if code.is_empty() {
         return Ending::Done;
     }
-    if code.starts_with("KMS.") || code.starts_with("Kms") {
+    let denied =
+        message.contains("perform: kms:") || message.contains("ciphertext refers to a customer master key");
+    if code.starts_with("KMS.") || code.starts_with("Kms") || denied {
         return Ending::RefusedByKms;
     }
     match code {
+        // The same code for a prefix of S3's that is asked too much, and for KMS's quota.
+        "SlowDown" | "ServiceUnavailable" if message.contains("KMS") => Ending::ThrottledByKms,
+        "SlowDown" | "ServiceUnavailable" if message.contains("educe your request rate") => {
+            Ending::TurnedAway
+        }
         "NotModified" | "304" => Ending::Unchanged,
         "InternalError"
         | "InternalFailure"
