@@ -365,3 +365,17 @@ fn each_kms_key_of_a_bucket_has_bucket_keys_of_its_own() {
     }
     assert_eq!(range(&trail.profile().kms), (0, 2, 8));
 }
+
+#[test]
+fn bytes_that_no_log_can_hold_are_cut_off_and_nothing_panics() {
+    let mut trail = Trail::default();
+    for name in ["GetObject", "PutObject"] {
+        for _ in 0..2 {
+            let bytes = json!({ "bytesTransferredIn": u64::MAX, "bytesTransferredOut": "18446744073709551615" });
+            trail.s3(0, name, "k", &json!({}), &json!({ "additionalEventData": bytes }));
+        }
+    }
+    let profile = trail.profile();
+    assert!(profile.to_json().contains(&format!("\"out\": {}", u64::MAX)));
+    assert!(!profile.to_text(80).is_empty());
+}

@@ -136,18 +136,18 @@ impl Measured {
     /// What the bill takes for granted.
     pub(super) fn assumptions(&self, modes: &[SseMode], month: Month) -> Vec<String> {
         let mut list =
-            vec![format!("the {} goes on like the log for all its {} hours", month, month.hours())];
+            vec![format!("{} goes on like the log for all its {} hours", month, month.hours())];
         if self.seconds < 7 * DAY {
             let lacks =
                 if self.seconds < DAY { "a day: the rhythm of days and weeks" } else { "a week: its rhythm" };
             list.push(format!("the log is shorter than {lacks} is not in it; profile a longer one"));
         }
         list.push(
-            "every object is in the mode of the bill, and the KMS calls are those that the profile says the requests of the log \
-             that were done make in it"
+            "every object is in the mode of the bill; the KMS calls are those that the requests of the log make in it, without \
+             those that failed"
                 .into(),
         );
-        for mode in modes {
+        for mode in SseMode::ALL.iter().filter(|mode| modes.contains(mode)) {
             let Range { low, likely, high } = self.calls(*mode);
             if low < high {
                 list.push(format!(
