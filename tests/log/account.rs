@@ -371,7 +371,8 @@ fn bytes_that_no_log_can_hold_are_cut_off_and_nothing_panics() {
     let mut trail = Trail::default();
     for name in ["GetObject", "PutObject"] {
         for _ in 0..2 {
-            let bytes = json!({ "bytesTransferredIn": u64::MAX, "bytesTransferredOut": "18446744073709551615" });
+            let bytes =
+                json!({ "bytesTransferredIn": u64::MAX, "bytesTransferredOut": "18446744073709551615" });
             trail.s3(0, name, "k", &json!({}), &json!({ "additionalEventData": bytes }));
         }
     }

@@ -135,8 +135,7 @@ impl Measured {
 
     /// What the bill takes for granted.
     pub(super) fn assumptions(&self, modes: &[SseMode], month: Month) -> Vec<String> {
-        let mut list =
-            vec![format!("{} goes on like the log for all its {} hours", month, month.hours())];
+        let mut list = vec![format!("{} goes on like the log for all its {} hours", month, month.hours())];
         if self.seconds < 7 * DAY {
             let lacks =
                 if self.seconds < DAY { "a day: the rhythm of days and weeks" } else { "a week: its rhythm" };

@@ -13,7 +13,9 @@ const SHOWN: usize = 20;
 /// The figures of `profile`.
 pub fn summary(profile: &Profile) -> Value {
     let rate = Rate::of(profile);
-    let bytes = |of: fn(&super::OperationCount) -> u64| -> u64 { profile.operations.values().map(of).fold(0, u64::saturating_add) };
+    let bytes = |of: fn(&super::OperationCount) -> u64| -> u64 {
+        profile.operations.values().map(of).fold(0, u64::saturating_add)
+    };
     json!({
         "version": VERSION,
         "kind": "s3seal profile",
