@@ -101,9 +101,10 @@ impl KnownObjects {
     pub(super) fn look_ahead(&mut self, time: u64, step: &Step) {
         let (bucket, told) = match step {
             Step::Setting { bucket, .. } => (*bucket, None),
-            Step::Request(asked) if asked.by_default && asked.ending == Ending::Done => {
-                (asked.target.bucket, asked.sse)
-            }
+            Step::Request(asked) if asked.by_default && asked.ending == Ending::Done => match asked.sse {
+                told @ Some(_) => (asked.target.bucket, told),
+                None => return,
+            },
             _ => return,
         };
         if self.before.len() >= BUCKETS_MAX && !self.before.contains_key(&bucket) {
