@@ -73,7 +73,7 @@ impl Measured {
     fn crypto_bytes(&self) -> u64 {
         let mean = match self.profile.sizes.count() {
             0 => 0,
-            count => u64::try_from(self.profile.sizes.sum() / u128::from(count)).unwrap_or(u64::MAX),
+            count => self.profile.sizes.sum() / count,
         };
         let of = |operation: Operation| {
             let count = self.profile.operations.get(operation.as_str()).copied().unwrap_or_default();

@@ -16,8 +16,8 @@ pub struct Histogram {
     steps: BTreeMap<u64, u64>,
     /// The largest value, exactly.
     max: u64,
-    /// The sum, exactly.
-    sum: u128,
+    /// The sum, exactly up to 2⁶⁴ − 1, beyond which JSON has no whole numbers: it stays there.
+    sum: u64,
 }
 
 impl Histogram {
@@ -29,7 +29,7 @@ impl Histogram {
         let shift = (64 - value.leading_zeros()).saturating_sub(DIGITS);
         *self.steps.entry(value >> shift << shift).or_default() += times;
         self.max = self.max.max(value);
-        self.sum += u128::from(value) * u128::from(times);
+        self.sum = self.sum.saturating_add(value.saturating_mul(times));
     }
 
     /// Adds what `other` counted.
@@ -38,7 +38,7 @@ impl Histogram {
             *self.steps.entry(*step).or_default() += count;
         }
         self.max = self.max.max(other.max);
-        self.sum += other.sum;
+        self.sum = self.sum.saturating_add(other.sum);
     }
 
     /// How many values were counted.
@@ -51,8 +51,8 @@ impl Histogram {
         self.max
     }
 
-    /// The sum.
-    pub fn sum(&self) -> u128 {
+    /// The sum, at most 2⁶⁴ − 1.
+    pub fn sum(&self) -> u64 {
         self.sum
     }
 

@@ -169,7 +169,8 @@ impl KnownObjects {
             return;
         }
         match operation {
-            Operation::CreateMultipartUpload => {
+            // A part tells of its upload, which is no object yet.
+            Operation::CreateMultipartUpload | Operation::UploadPart => {
                 if self.uploads.len() < UPLOADS_MAX || self.uploads.contains_key(&object) {
                     self.uploads.insert(object, known);
                 }
