@@ -199,7 +199,7 @@ impl Replay {
             buckets[object] = arrival.bucket;
             match met[object] {
                 Met::No if arrival.operation == Operation::PutObject => {
-                    met[object] = Met::Written(arrival.due)
+                    met[object] = Met::Written(arrival.due);
                 }
                 Met::Written(first) if reads(arrival.operation) && arrival.due.since(first) < CLOSE => {
                     close.push((arrival.object, arrival.bytes));

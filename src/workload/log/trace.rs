@@ -53,7 +53,7 @@ impl Trace {
     /// it, all of their mean size (docs/ARCHITECTURE.md). An object that an upload writes and that is read later counts as
     /// existing, since nobody reads what uploads of a run write.
     ///
-    /// Where all times are whole seconds, as in access logs and CloudTrail, the requests of a second follow one another
+    /// Where all times are whole seconds, as in access logs and `CloudTrail`, the requests of a second follow one another
     /// evenly within it: nobody sent all of them at its beginning. The counts of seconds stay as they are.
     pub(super) fn gather(arrivals: Vec<Arrival>, names: Names, bad: BadLines) -> Self {
         let mut arrivals = with_whole_uploads(arrivals);
