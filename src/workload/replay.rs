@@ -184,7 +184,7 @@ impl Replay {
     }
 
     /// The objects that exist before it begins: those that it uses before it writes them, and those that it uses within
-    /// [`CLOSE`] of their first write. The log says that these were there, and by its times alone, or faster than it was, the
+    /// a second of their first write. The log says that these were there, and by its times alone, or faster than it was, the
     /// run could come before the write is done.
     pub fn population(&self) -> Population {
         let objects = usize::try_from(self.trace.objects).unwrap_or(usize::MAX);
