@@ -118,6 +118,7 @@ pub enum Sse {
 
 /// A call to KMS.
 #[derive(Clone, Debug, PartialEq)]
+#[expect(clippy::struct_excessive_bools, reason = "what a record says, each for itself")]
 pub struct KmsUse<'a> {
     /// Since 1970.
     pub time: Timestamp,

@@ -170,11 +170,12 @@ impl KnownObjects {
         }
         match operation {
             // A part tells of its upload, which is no object yet.
-            Operation::CreateMultipartUpload | Operation::UploadPart => {
-                if self.uploads.len() < UPLOADS_MAX || self.uploads.contains_key(&object) {
-                    self.uploads.insert(object, known);
-                }
+            Operation::CreateMultipartUpload | Operation::UploadPart
+                if self.uploads.len() < UPLOADS_MAX || self.uploads.contains_key(&object) =>
+            {
+                self.uploads.insert(object, known);
             }
+            Operation::CreateMultipartUpload | Operation::UploadPart => {}
             Operation::CompleteMultipartUpload => {
                 self.uploads.remove(&object);
                 self.written(object, asked.version, known);

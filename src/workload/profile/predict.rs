@@ -276,7 +276,7 @@ impl Predictor {
         match asked.ending {
             Ending::Done => {}
             Ending::RefusedByKms | Ending::ThrottledByKms => {
-                (low, likely, doubt) = (high.min(1), high.min(1), Doubt::Failed)
+                (low, likely, doubt) = (high.min(1), high.min(1), Doubt::Failed);
             }
             Ending::Unchanged => (low, likely, doubt) = (0, 0, Doubt::Unchanged),
             Ending::Refused | Ending::TurnedAway => (low, likely, doubt) = (0, 0, Doubt::Failed),
