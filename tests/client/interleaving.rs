@@ -12,7 +12,7 @@ use loom::sync::atomic::{AtomicUsize, Ordering};
 use loom::sync::{Arc, MutexGuard, Notify};
 use loom::thread;
 
-/// loom's lock with the face of parking_lot's.
+/// loom's lock with the face of the crate's.
 #[derive(Debug)]
 struct Mutex<T>(loom::sync::Mutex<T>);
 
