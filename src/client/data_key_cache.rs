@@ -7,13 +7,14 @@ use std::sync::{Arc, Weak};
 use parking_lot::Mutex;
 
 use tokio::runtime::Handle;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep};
 
 use super::builder::Builder;
 use super::clock::Clock;
+use super::crowd::{Crowd, Place};
+use super::deadline::{Parking, Wait, Waiter};
 use super::error::KeyError;
-use super::fetch::{Fetch, Need};
-use super::parking::{Crowd, Parking, Signal, Woken};
+use super::fetch::{Fetch, Need, Woken};
 use super::request::{CachedKey, KeyRequest, Material};
 use super::service::{AnyService, KeyService, ServiceError};
 use super::snapshot::Snapshot;
@@ -28,6 +29,9 @@ use crate::units::{Seed, Span, Stream, Timestamp};
 
 /// Keys over age leave the memory at the latest so long after, also when nobody asks for them.
 const SWEEP_EVERY_MAX: Span = Span::from_seconds(60);
+
+/// Longer waits end here: far beyond any process, and within what every system's clock can add.
+const WAIT_FAR: Span = Span::from_seconds(86_400 * 365);
 
 /// A cache of data keys in front of a key management service. A clone is another handle on the same cache.
 ///
@@ -264,13 +268,24 @@ struct Asked<'a> {
 
 impl Half {
     /// Parks under `flight`; nothing when it has landed meanwhile.
-    fn join(&self, fingerprint: &Fingerprint, flight: FlightId) -> Option<Signal> {
-        let signal = self.parking.park(flight);
+    fn join(
+        &self,
+        fingerprint: &Fingerprint,
+        flight: FlightId,
+        left: Span,
+    ) -> Result<Option<Waiter>, KeyError> {
+        let waiter = self.park(flight, left)?;
         if self.cache.is_flying(fingerprint, flight) {
-            return Some(signal);
+            return Ok(Some(waiter));
         }
-        self.parking.leave(flight, signal);
-        None
+        self.parking.leave(&flight, waiter);
+        Ok(None)
+    }
+
+    /// Parks under `flight` for at most `left`.
+    fn park(&self, flight: FlightId, left: Span) -> Result<Waiter, KeyError> {
+        let runtime = Handle::try_current().map_err(|_| KeyError::NoRuntime)?;
+        Ok(self.parking.park(flight, runtime.id(), Instant::now() + left.min(WAIT_FAR).into()))
     }
 }
 
@@ -299,10 +314,11 @@ impl Inner {
         let deadline = asked_at + self.wait_max;
         let key = || request.key().clone();
         let start = |ticket: Ticket| Fetch::new(self, request, need.clone(), ticket).start();
+        let left = || deadline.since(self.clock.now());
         // One place for the whole wait, however many flights it takes.
         let mut place = None;
         loop {
-            let signal = match lookup {
+            let waiter = match lookup {
                 Lookup::Hit { key, refresh } => {
                     if let Some(ticket) = refresh {
                         // Without a runtime the refresh is given up; the key at hand is good.
@@ -311,11 +327,11 @@ impl Inner {
                     return Ok(CachedKey(key));
                 }
                 Lookup::Lead { ticket, .. } => {
-                    let signal = half.parking.park(ticket.flight());
+                    let waiter = half.park(ticket.flight(), left());
                     start(ticket)?;
-                    Some(signal)
+                    Some(waiter?)
                 }
-                Lookup::Join { flight, .. } => half.join(fingerprint, flight),
+                Lookup::Join { flight, .. } => half.join(fingerprint, flight, left())?,
                 Lookup::Refused(failure) => {
                     return Err(KeyError::Refused { key: key(), failure, source: None });
                 }
@@ -329,9 +345,9 @@ impl Inner {
                     None
                 }
             };
-            if let Some(signal) = signal {
+            if let Some(waiter) = waiter {
                 place = Some(self.place(place)?);
-                match self.hear(signal, deadline).await {
+                match Wait(waiter).await? {
                     Some(Woken::Resume) => {}
                     Some(Woken::Own(key)) => return Ok(CachedKey(key.0)),
                     Some(Woken::Failed(failure, source)) => {
@@ -348,20 +364,9 @@ impl Inner {
         }
     }
 
-    fn place<'a>(
-        &'a self,
-        taken: Option<super::parking::Place<'a>>,
-    ) -> Result<super::parking::Place<'a>, KeyError> {
+    fn place<'a>(&'a self, taken: Option<Place<'a>>) -> Result<Place<'a>, KeyError> {
         let refused = KeyError::TooManyWaiters { limit: self.crowd.limit };
         taken.or_else(|| self.crowd.enter()).ok_or(refused)
-    }
-
-    /// What the landing said; nothing when the deadline came first.
-    async fn hear(&self, mut signal: Signal, deadline: Timestamp) -> Option<Woken> {
-        let left = deadline.since(self.clock.now());
-        let heard = timeout(left.into(), signal.wait_for(Option::is_some)).await.ok()?;
-        // A signal that is gone without a word can only mean: ask again.
-        Some(heard.ok().and_then(|woken| woken.clone()).unwrap_or(Woken::Resume))
     }
 
     pub(super) fn retry(&self, attempts: &mut Attempts, error: &ServiceError) -> Retry {

@@ -8,10 +8,9 @@ use tracing::Instrument;
 
 use super::data_key_cache::{Inner, Side};
 use super::error::KeyError;
-use super::parking::Woken;
 use super::request::{CachedKey, KeyRequest, Material};
 use super::service::{Decrypt, GenerateDataKey, GeneratedKey, ServiceError};
-use crate::cache::{Landed, Ticket};
+use crate::cache::{self, Landed, Ticket};
 use crate::envelope::WrappedKey;
 use crate::kms::{Attempts, Failure, Retry};
 use crate::units::{Span, Timestamp};
@@ -23,6 +22,17 @@ pub(super) enum Need {
     Generate,
     /// The key in a blob.
     Open(WrappedKey),
+}
+
+/// What a landing means for those who waited.
+#[derive(Clone, Debug)]
+pub(super) enum Woken {
+    /// Ask again.
+    Resume,
+    /// The key is the one waiter's own.
+    Own(CachedKey),
+    /// Fail with this.
+    Failed(cache::Failure, Option<Arc<ServiceError>>),
 }
 
 /// Leads a flight. However its task ends, it lands: dropped at any point, by a panic of the service or the end of its
@@ -135,7 +145,7 @@ impl Fetch {
             Landed::Own(key) => Woken::Own(CachedKey(key)),
             Landed::Failed(failure) => Woken::Failed(failure, source),
         };
-        side.parking.land(flight, woken);
+        side.parking.land(&flight, &woken);
     }
 }
 

@@ -7,14 +7,21 @@
 //! **What is deliberately absent.** A cache of wrapped keys on disk; a way to hand out a key past its limits while KMS is
 //! out of service: that would void the revocation bound.
 
+// `parking` names its locks and pointers through here, so that the loom test can put loom's in their place.
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+
 mod clock;
 mod service;
 mod error;
 mod request;
+mod crowd;
 mod parking;
 mod snapshot;
 mod builder;
 mod fetch;
+mod deadline;
 mod data_key_cache;
 mod model_service;
 #[cfg(feature = "aws")]

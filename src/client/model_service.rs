@@ -95,6 +95,19 @@ impl ModelService {
         self.model.write().add_fault(fault)
     }
 
+    /// The key that `arn` names, for a call of `principal`. Of keys in other accounts KMS says no more than that they may not
+    /// be used: whether there is one stays its owner's business.
+    fn find(&self, arn: &KeyArn, principal: &Principal, action: &str) -> Result<KeyIndex, KmsError> {
+        self.model.read().find(arn).map_err(|error| match error {
+            KmsError::NotFound { key } if key.account() != principal.account() => KmsError::AccessDenied {
+                principal: principal.to_string(),
+                action: format!("kms:{action}"),
+                key,
+            },
+            error => error,
+        })
+    }
+
     fn ask(
         &self,
         operation: Operation,
@@ -124,9 +137,10 @@ fn refusal(error: &KmsError) -> ServiceError {
 
 impl KeyService for ModelService {
     async fn generate_data_key(&self, call: GenerateDataKey<'_>) -> Result<GeneratedKey, ServiceError> {
-        let found = self.model.read().find(call.key);
+        let operation = Operation::GenerateDataKey;
+        let found = self.find(call.key, call.principal, operation.as_str());
         let key = found.map_err(|error| refusal(&error))?;
-        let reply = self.ask(Operation::GenerateDataKey, key, call.principal, call.context);
+        let reply = self.ask(operation, key, call.principal, call.context);
         let granted = self.reply(reply).await?;
         let header = self.model.read().header(granted);
         let (key, wrapped) = self
@@ -138,9 +152,8 @@ impl KeyService for ModelService {
 
     async fn decrypt(&self, call: Decrypt<'_>) -> Result<DataKey, ServiceError> {
         let resolved = || {
-            let model = self.model.read();
-            let named = model.find(call.key)?;
-            let (key, material) = model.resolve(&BlobHeader::of(call.wrapped)?)?;
+            let named = self.find(call.key, call.principal, "Decrypt")?;
+            let (key, material) = self.model.read().resolve(&BlobHeader::of(call.wrapped)?)?;
             Ok((key, Operation::Decrypt { material, named: Some(named) }))
         };
         let (key, operation) = resolved().map_err(|error: KmsError| refusal(&error))?;

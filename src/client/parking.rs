@@ -1,57 +1,63 @@
-//! Where requests wait for a flight: one signal per flight, kept by whoever comes first, removed when it lands.
+//! Where requests wait for a flight: a list of wakers per flight and runtime, with the deadlines that one timer keeps for all.
+//!
+//! Locks and shared pointers are named through the parent module and no path leads into the crate, so that
+//! `tests/client/interleaving.rs` compiles this very file against loom's. Wakers are called and dropped with no lock held: they
+//! may run whatever an executor likes, a drop of another waiter included.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::mem;
+use std::task::Waker;
 
-use parking_lot::Mutex;
-use tokio::sync::watch;
+use super::{Arc, Mutex};
 
-use super::request::CachedKey;
-use super::service::ServiceError;
-use crate::cache::{Failure, FlightId};
+/// The flights `F` that requests of one cache wait for, on runtimes `R`, until instants `D`, to hear `T`.
+///
+/// Runtimes are apart because each has a clock of its own, and because one that nobody drives any more must not hold up the
+/// deadlines of another's requests.
+#[derive(Debug)]
+pub(super) struct Parking<F, R, D, T>(Mutex<BTreeMap<F, Crews<R, D, T>>>);
 
-/// What a landing means for those who waited.
-#[derive(Clone, Debug)]
-pub(super) enum Woken {
-    /// Ask again.
-    Resume,
-    /// The key is the one waiter's own.
-    Own(CachedKey),
-    /// Fail with this.
-    Failed(Failure, Option<Arc<ServiceError>>),
+/// Who waits for one flight, by runtime: nearly always one.
+type Crews<R, D, T> = Vec<(R, Arc<Crew<D, T>>)>;
+
+impl<F, R, D, T> Default for Parking<F, R, D, T> {
+    fn default() -> Self {
+        Self(Mutex::new(BTreeMap::new()))
+    }
 }
 
-/// Hears of one landing.
-pub(super) type Signal = watch::Receiver<Option<Woken>>;
-
-/// The flights that requests of one cache wait for.
-#[derive(Debug, Default)]
-pub(super) struct Parking(Mutex<BTreeMap<FlightId, watch::Sender<Option<Woken>>>>);
-
-impl Parking {
-    /// The signal of `flight`, which is made when nobody waits yet. Whoever joins must ask the cache after this whether
-    /// the flight is still up, and give the place back if not: a landing that came before was not for this signal.
-    pub(super) fn park(&self, flight: FlightId) -> Signal {
-        self.0.lock().entry(flight).or_insert_with(|| watch::channel(None).0).subscribe()
+impl<F: Ord, R: Eq, D: Ord + Copy, T: Clone> Parking<F, R, D, T> {
+    /// A place at `flight` for a request that gives up at `deadline`. Whoever joins must ask the cache after this whether the
+    /// flight is still up, and give the place back if not: a landing that came before was not for this place.
+    pub(super) fn park(&self, flight: F, runtime: R, deadline: D) -> Waiter<D, T> {
+        let mut flights = self.0.lock();
+        let crews = flights.entry(flight).or_default();
+        let known = crews.iter().find(|(of, _)| *of == runtime).map(|(_, crew)| Arc::clone(crew));
+        let crew = known.unwrap_or_else(|| {
+            let crew = Arc::new(Crew::default());
+            crews.push((runtime, Arc::clone(&crew)));
+            crew
+        });
+        Waiter { crew, deadline, number: None }
     }
 
     /// Gives the place of a flight back that had landed before its holder parked.
-    pub(super) fn leave(&self, flight: FlightId, signal: Signal) {
+    pub(super) fn leave(&self, flight: &F, waiter: Waiter<D, T>) {
         let mut flights = self.0.lock();
-        // Under the lock: of several that came late the last one takes the signal away. Others may have been in time, and
-        // the landing is about to wake them.
-        drop(signal);
-        if flights.get(&flight).is_some_and(|signal| signal.receiver_count() == 0) {
-            flights.remove(&flight);
+        // Under the lock: of several that came late the last one takes the flight away. Others may have been in time, and the
+        // landing is about to wake them.
+        drop(waiter);
+        if flights.get(flight).is_some_and(|crews| crews.iter().all(|(_, crew)| Arc::strong_count(crew) == 1))
+        {
+            flights.remove(flight);
         }
     }
 
-    /// Wakes everybody who waits for `flight`.
-    pub(super) fn land(&self, flight: FlightId, woken: Woken) {
-        let signal = self.0.lock().remove(&flight);
-        if let Some(signal) = signal {
-            signal.send_replace(Some(woken));
+    /// Tells everybody who waits for `flight`.
+    pub(super) fn land(&self, flight: &F, outcome: &T) {
+        let crews = self.0.lock().remove(flight);
+        for (_, crew) in crews.into_iter().flatten() {
+            crew.land(outcome.clone());
         }
     }
 
@@ -61,75 +67,177 @@ impl Parking {
     }
 }
 
-/// How many requests wait, and how many may.
+/// Who waits for one flight on one runtime, until when, and the timer that sees to it.
 #[derive(Debug)]
-pub(super) struct Crowd {
-    waiting: AtomicUsize,
-    pub(super) limit: usize,
-}
+pub(super) struct Crew<D, T>(Mutex<State<D, T>>);
 
-impl Crowd {
-    pub(super) fn new(limit: usize) -> Self {
-        Self { waiting: AtomicUsize::new(0), limit }
-    }
-
-    /// A place, given back when it is dropped; none when all are taken.
-    pub(super) fn enter(&self) -> Option<Place<'_>> {
-        // Added before it is looked at, so that the limit holds whoever races; a refused one takes itself back.
-        let place = Place(self);
-        (self.waiting.fetch_add(1, Ordering::Relaxed) < self.limit).then_some(place)
-    }
-
-    pub(super) fn waiting(&self) -> usize {
-        self.waiting.load(Ordering::Relaxed)
-    }
-}
-
-/// One who waits.
 #[derive(Debug)]
-pub(super) struct Place<'a>(&'a Crowd);
-
-impl Drop for Place<'_> {
-    fn drop(&mut self) {
-        self.0.waiting.fetch_sub(1, Ordering::Relaxed);
-    }
+struct State<D, T> {
+    outcome: Option<T>,
+    /// By deadline, and in order of arrival among those of one instant.
+    waiting: BTreeMap<(D, u64), Waker>,
+    arrived: u64,
+    timer: Timer<D>,
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+/// What is known of the timer.
+#[derive(Debug)]
+enum Timer<D> {
+    /// There is none.
+    Off,
+    /// It is about to look.
+    Awake,
+    /// It looks again when it is woken, or at the instant.
+    Asleep(D, Waker),
+}
 
-    /// A flight of a real cache; its number is nobody else's business.
-    fn flight() -> FlightId {
-        let life = crate::units::Span::from_seconds(1);
-        crate::cache::Flights::new(0, 1, 1, life).own()
-    }
-
-    #[test]
-    fn the_last_one_who_came_late_takes_the_signal_away_and_those_in_time_are_still_woken() {
-        let (parking, flight) = (Parking::default(), flight());
-        let late = [parking.park(flight), parking.park(flight)];
-        assert_eq!(parking.flights(), 1);
-        for signal in late {
-            parking.leave(flight, signal);
+impl<D> Timer<D> {
+    /// What wakes it, when it sleeps.
+    fn rouse(&mut self) -> Option<Waker> {
+        match mem::replace(self, Self::Awake) {
+            Self::Asleep(_, waker) => Some(waker),
+            other => {
+                *self = other;
+                None
+            }
         }
-        assert_eq!(parking.flights(), 0);
+    }
+}
 
-        let (in_time, late) = (parking.park(flight), parking.park(flight));
-        parking.leave(flight, late);
-        parking.land(flight, Woken::Resume);
-        assert!(in_time.borrow().is_some());
-        assert_eq!(parking.flights(), 0);
+impl<D, T> Default for Crew<D, T> {
+    fn default() -> Self {
+        let (waiting, arrived, timer) = (BTreeMap::new(), 0, Timer::Off);
+        Self(Mutex::new(State { outcome: None, waiting, arrived, timer }))
+    }
+}
+
+impl<D: Ord + Copy, T> Crew<D, T> {
+    fn land(&self, outcome: T) {
+        let (waiting, timer) = {
+            let mut state = self.0.lock();
+            state.outcome = Some(outcome);
+            (mem::take(&mut state.waiting), state.timer.rouse())
+        };
+        waiting.into_values().for_each(Waker::wake);
+        timer.into_iter().for_each(Waker::wake);
     }
 
-    #[test]
-    fn a_crowd_has_its_limit_and_a_refused_one_leaves_no_trace() {
-        let crowd = Crowd::new(1);
-        let one = crowd.enter();
-        assert!(one.is_some() && crowd.enter().is_none());
-        assert_eq!(crowd.waiting(), 1);
-        drop(one);
-        assert!(crowd.enter().is_some());
-        assert_eq!(crowd.waiting(), 0);
+    /// What the timer does whenever it is awake: ends the waits that are over at `now`. Gives the next deadline, before which
+    /// `timer` may be woken; none when nobody waits any more, and then the timer is no more.
+    pub(super) fn tick(&self, now: D, timer: &Waker) -> Option<D> {
+        let mut over = Vec::new();
+        let next = {
+            let mut state = self.0.lock();
+            while let Some(first) = state.waiting.first_entry()
+                && first.key().0 <= now
+            {
+                over.push(first.remove());
+            }
+            let next = state.waiting.first_key_value().map(|((deadline, _), _)| *deadline);
+            state.timer = next.map_or(Timer::Off, |next| Timer::Asleep(next, timer.clone()));
+            next
+        };
+        over.into_iter().for_each(Waker::wake);
+        next
+    }
+
+    /// The timer is dropped, by a runtime that ends, before its time: whoever waits is woken to start another.
+    pub(super) fn timer_lost(&self) {
+        let woken: Vec<Waker> = {
+            let mut state = self.0.lock();
+            match mem::replace(&mut state.timer, Timer::Off) {
+                Timer::Off => return,
+                Timer::Awake | Timer::Asleep(..) => state.waiting.values().cloned().collect(),
+            }
+        };
+        woken.into_iter().for_each(Waker::wake);
+    }
+}
+
+/// A request's place at a flight; dropped, it is given up.
+#[derive(Debug)]
+pub(super) struct Waiter<D: Ord + Copy, T> {
+    crew: Arc<Crew<D, T>>,
+    deadline: D,
+    /// Of its place, while it has one that it must give back.
+    number: Option<u64>,
+}
+
+/// What a waiter hears.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Heard<T> {
+    /// The flight has landed.
+    Landed(T),
+    /// The deadline came first.
+    Expired,
+    /// Nothing yet.
+    Nothing,
+    /// Nothing yet, and there is no timer: the caller starts one, which calls [`Crew::tick`].
+    Untimed,
+}
+
+impl<D: Ord + Copy, T: Clone> Waiter<D, T> {
+    /// What there is to hear; `waker` is called when there is more.
+    pub(super) fn hear(&mut self, waker: &Waker) -> Heard<T> {
+        let mut woken = None;
+        // Dropped after the lock.
+        let old;
+        let heard = {
+            let mut state = self.crew.0.lock();
+            if let Some(outcome) = &state.outcome {
+                self.number = None;
+                return Heard::Landed(outcome.clone());
+            }
+            if let Some(number) = self.number {
+                let Some(kept) = state.waiting.get_mut(&(self.deadline, number)) else {
+                    self.number = None;
+                    return Heard::Expired;
+                };
+                old = (!kept.will_wake(waker)).then(|| mem::replace(kept, waker.clone()));
+            } else {
+                let number = state.arrived;
+                state.arrived += 1;
+                self.number = Some(number);
+                old = state.waiting.insert((self.deadline, number), waker.clone());
+            }
+            match &state.timer {
+                Timer::Off => {
+                    state.timer = Timer::Awake;
+                    Heard::Untimed
+                }
+                Timer::Asleep(until, _) if self.deadline < *until => {
+                    woken = state.timer.rouse();
+                    Heard::Nothing
+                }
+                Timer::Awake | Timer::Asleep(..) => Heard::Nothing,
+            }
+        };
+        drop(old);
+        woken.into_iter().for_each(Waker::wake);
+        heard
+    }
+
+    /// When it gives up.
+    pub(super) fn deadline(&self) -> D {
+        self.deadline
+    }
+
+    /// With whom it waits.
+    pub(super) fn crew(&self) -> &Arc<Crew<D, T>> {
+        &self.crew
+    }
+}
+
+impl<D: Ord + Copy, T> Drop for Waiter<D, T> {
+    fn drop(&mut self) {
+        let Some(number) = self.number else { return };
+        // Dropped, and the timer woken, after the lock: with nobody left it has nothing to do.
+        let (_waker, timer) = {
+            let mut state = self.crew.0.lock();
+            let waker = state.waiting.remove(&(self.deadline, number));
+            let timer = if state.waiting.is_empty() { state.timer.rouse() } else { None };
+            (waker, timer)
+        };
+        timer.into_iter().for_each(Waker::wake);
     }
 }

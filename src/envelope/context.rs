@@ -31,6 +31,9 @@ pub enum ContextError {
         /// Bytes of all keys and values.
         bytes: usize,
     },
+    /// A bucket without a name. How long a name may be is not judged: it differs from store to store.
+    #[error("the bucket has an empty name: an encryption context names a bucket by at least one character")]
+    NoBucket,
     /// Canonical bytes that are not in canonical form.
     #[error("encryption context bytes are malformed: {expected}")]
     Malformed {
@@ -81,17 +84,17 @@ impl EncryptionContext {
     /// S3's own context of an object without a Bucket Key: `aws:s3:arn = arn:aws:s3:::BUCKET/KEY`.
     ///
     /// # Errors
-    /// [`ContextError::TooLong`].
+    /// [`ContextError::NoBucket`] and [`ContextError::TooLong`].
     pub fn of_object(bucket: &str, key: &str) -> Result<Self, ContextError> {
-        Self::new([(S3_ARN_KEY, format!("arn:aws:s3:::{bucket}/{key}"))])
+        Self::new([(S3_ARN_KEY, format!("{}/{key}", bucket_arn(bucket)?))])
     }
 
     /// S3's own context under a Bucket Key: `aws:s3:arn = arn:aws:s3:::BUCKET`.
     ///
     /// # Errors
-    /// [`ContextError::TooLong`].
+    /// [`ContextError::NoBucket`] and [`ContextError::TooLong`].
     pub fn of_bucket(bucket: &str) -> Result<Self, ContextError> {
-        Self::new([(S3_ARN_KEY, format!("arn:aws:s3:::{bucket}"))])
+        Self::new([(S3_ARN_KEY, bucket_arn(bucket)?)])
     }
 
     /// This context and the pairs of `more`.
@@ -178,6 +181,13 @@ impl EncryptionContext {
     }
 }
 
+fn bucket_arn(bucket: &str) -> Result<String, ContextError> {
+    if bucket.is_empty() {
+        return Err(ContextError::NoBucket);
+    }
+    Ok(format!("arn:aws:s3:::{bucket}"))
+}
+
 /// Iterator over the pairs of a context, in the byte order of their keys.
 #[derive(Clone, Debug)]
 pub struct Pairs<'a>(btree_map::Iter<'a, String, String>);
@@ -215,6 +225,14 @@ mod tests {
         let one = EncryptionContext::new([("ab", "c")]).unwrap();
         let two = EncryptionContext::new([("a", "bc")]).unwrap();
         assert_ne!(one.canonical_bytes(), two.canonical_bytes());
+    }
+
+    #[test]
+    fn a_bucket_has_a_name() {
+        assert_eq!(EncryptionContext::of_bucket(""), Err(ContextError::NoBucket));
+        assert_eq!(EncryptionContext::of_object("", "key"), Err(ContextError::NoBucket));
+        let of_object = EncryptionContext::of_object("b", "").unwrap();
+        assert_eq!(of_object.value(S3_ARN_KEY), Some("arn:aws:s3:::b/"));
     }
 
     #[test]

@@ -401,7 +401,14 @@ impl Model {
     /// Charges the caller's pool, and the key's store where it has one.
     #[inline]
     fn admit(&self, call: &Call<'_>, key: &Key, now: Timestamp) -> Result<(), Refusal> {
-        let account = self.caller(call.principal)?;
+        let account = match self.caller(call.principal) {
+            Ok(account) => account,
+            Err(unknown) => {
+                // A stranger has no quota here to charge; what it may not use it is denied, as any other.
+                authorise(call.principal, call.operation.as_str(), key).map_err(Refusal::Error)?;
+                return Err(unknown);
+            }
+        };
         match call.operation {
             Operation::DescribeKey | Operation::GetKeyRotationStatus => {
                 return account.admit_management(call.operation.as_str(), now);

@@ -100,7 +100,12 @@ async fn a_principal_that_the_key_does_not_allow_is_denied_beside_one_that_it_al
     let stranger = s3seal::request::Principal::new("444455556666", "writer", "");
     let stranger = cache.request(arn(), request.context().clone(), stranger);
     let denied = cache.encrypt_key(&stranger, Some(1)).await.unwrap_err();
-    assert!(denied.failure().is_some(), "{denied:?}");
+    assert_eq!(denied.failure(), Some(Failure::Denied));
+    // As is a key of another account, whether there is one or not.
+    let foreign = arn().as_str().replace("111122223333", "444455556666").parse().unwrap();
+    let foreign = cache.request(foreign, request.context().clone(), request.principal().clone());
+    let denied = cache.encrypt_key(&foreign, Some(1)).await.unwrap_err();
+    assert_eq!(denied.failure(), Some(Failure::Denied));
 }
 
 #[test]

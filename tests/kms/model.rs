@@ -442,6 +442,11 @@ fn bad_input_is_refused_with_field_value_and_expectation() {
     assert!(failed(house.change(imported, expired, day(3))).starts_with("validTo `"));
     let stranger = Principal::new("777788889999", "r", "");
     let reply = house.model.call(&Call::new(GENERATE, key, &stranger), day(1), &mut house.stream);
+    assert!(matches!(reply.answer, Answer::Failed(KmsError::AccessDenied { .. })), "{:?}", reply.answer);
+    // Where a key would let it in, its account is missed.
+    let allowed = vec![Grantee::Account("777788889999".into())];
+    let open = house.model.add_key(arn(77), KeyKind::Customer, allowed, day(0)).unwrap();
+    let reply = house.model.call(&Call::new(GENERATE, open, &stranger), day(1), &mut house.stream);
     assert!(failed(reply.answer).starts_with("account `777788889999` is not valid"));
 
     assert_eq!(Model::new("nowhere", TODAY).unwrap_err().field, "Region");

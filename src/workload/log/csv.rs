@@ -370,7 +370,8 @@ pub(super) fn row<'a>(
             text.parse().map_err(|_| bad(places.count, "count", text.as_bytes(), "a whole number"))?
         }
     };
-    let bucket = optional(places.bucket, "bucket")?.unwrap_or("bucket");
+    // As in the other logs, what has no name goes by one.
+    let bucket = optional(places.bucket, "bucket")?.filter(|name| !name.is_empty()).unwrap_or("bucket");
     let principal = optional(places.principal, "principal")?.unwrap_or("principal");
     Ok(Row { time, operation, bucket, key, size, principal, times })
 }

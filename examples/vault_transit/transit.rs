@@ -1,29 +1,11 @@
-//! Another KMS behind the cache: the transit engine of Vault, over its HTTP API.
-//!
-//! ```text
-//! vault server -dev -dev-root-token-id=root
-//! vault secrets enable transit
-//! vault write -f transit/keys/invoices derived=true
-//! VAULT_ADDR=127.0.0.1:8200 VAULT_TOKEN=root cargo run --example vault_transit -- invoices
-//! ```
-//!
-//! `derived=true` makes Vault bind the encryption context: it derives the wrapping key from it. Plain HTTP to a Vault agent or a
-//! development server on this host; take an HTTP client with TLS for anything else.
+//! `Vault`: one key of Vault's transit engine as a key service.
 //!
 //! Source: Vault API documentation, transit secrets engine, "Generate data key" and "Decrypt data" (docs/SOURCES.md).
-#![allow(
-    clippy::disallowed_methods,
-    clippy::print_stdout,
-    reason = "an example reads its environment and prints"
-)]
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use s3seal::DataKeyCache;
-use s3seal::cache::UsageLimits;
 use s3seal::client::{Decrypt, GenerateDataKey, GeneratedKey, KeyService, ServiceError};
-use s3seal::envelope::{DataKey, EncryptionContext, Identity, KEY_BYTES, KeyArn, WrappedKey};
-use s3seal::request::Principal;
+use s3seal::envelope::{DataKey, EncryptionContext, KEY_BYTES, KeyArn, WrappedKey};
 use s3seal::units::Span;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -32,11 +14,13 @@ use zeroize::Zeroizing;
 
 /// One transit key under the name that its objects know it by. Objects name KMS keys by ARN; a key elsewhere gets one that you
 /// choose and keep.
-struct Vault {
-    address: String,
-    token: String,
-    key: String,
-    arn: KeyArn,
+pub(crate) struct Vault {
+    /// `host:port`.
+    pub(crate) address: String,
+    pub(crate) token: String,
+    /// The name in Vault.
+    pub(crate) key: String,
+    pub(crate) arn: KeyArn,
 }
 
 fn unavailable(error: &dyn std::fmt::Display) -> ServiceError {
@@ -51,9 +35,10 @@ impl Vault {
     /// One request; the `data` of the answer.
     async fn post(&self, path: &str, body: Value) -> Result<Value, ServiceError> {
         let body = body.to_string();
+        // HTTP/1.0 has one form of an answer: a head, and a body until the end.
         let request = format!(
-            "POST /v1/transit/{path}/{} HTTP/1.1\r\nhost: {}\r\nx-vault-token: {}\r\ncontent-type: application/json\r\n\
-             content-length: {}\r\nconnection: close\r\n\r\n{body}",
+            "POST /v1/transit/{path}/{} HTTP/1.0\r\nhost: {}\r\nx-vault-token: {}\r\ncontent-type: application/json\r\n\
+             content-length: {}\r\n\r\n{body}",
             self.key,
             self.address,
             self.token,
@@ -67,17 +52,24 @@ impl Vault {
         let (head, body) =
             text.split_once("\r\n\r\n").ok_or_else(|| unexpected("an answer without a body"))?;
         let status = head.split(' ').nth(1).unwrap_or_default();
+        if status == "200" {
+            let mut json: Value =
+                serde_json::from_str(body).map_err(|_| unexpected("an answer that is no JSON"))?;
+            return Ok(json["data"].take());
+        }
         // Errors come as {"errors": ["…"]}.
         let json: Value = serde_json::from_str(body).unwrap_or_default();
         let message = json["errors"][0].as_str().unwrap_or(status).to_owned();
-        match status {
-            "200" => Ok(json["data"].clone()),
-            "400" => Err(ServiceError::Invalid { message }),
-            "403" => Err(ServiceError::Denied { message }),
-            "404" => Err(ServiceError::NotFound { message }),
-            "429" => Err(ServiceError::Throttled { message, retry_after: None }),
-            _ => Err(ServiceError::Unavailable { message }),
-        }
+        Err(match status {
+            // The transit engine has no status of its own for a key that is not there.
+            "400" if message.ends_with("key not found") => ServiceError::NotFound { message },
+            "400" if path == "decrypt" => ServiceError::Invalid { message },
+            "400" => ServiceError::Unexpected { message },
+            "403" => ServiceError::Denied { message },
+            "404" => ServiceError::NotFound { message },
+            "429" => ServiceError::Throttled { message, retry_after: retry_after(head) },
+            _ => ServiceError::Unavailable { message },
+        })
     }
 
     fn check(&self, asked: &KeyArn) -> Result<(), ServiceError> {
@@ -86,6 +78,15 @@ impl Vault {
         }
         Err(ServiceError::NotFound { message: format!("{asked} is no key of this Vault") })
     }
+}
+
+/// The seconds of `retry-after`, which a rate limit of Vault's sends.
+fn retry_after(head: &str) -> Option<Span> {
+    let (_, value) = head
+        .lines()
+        .filter_map(|line| line.split_once(':'))
+        .find(|(name, _)| name.eq_ignore_ascii_case("retry-after"))?;
+    value.trim().parse().ok().map(Span::from_seconds)
 }
 
 fn context_of(context: &EncryptionContext) -> String {
@@ -119,29 +120,4 @@ impl KeyService for Vault {
         let body = json!({ "ciphertext": ciphertext, "context": context_of(call.context) });
         data_key(&self.post("decrypt", body).await?)
     }
-}
-
-#[tokio::main]
-async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let key = std::env::args().nth(1).unwrap_or_else(|| "invoices".into());
-    let (Ok(address), Ok(token)) = (std::env::var("VAULT_ADDR"), std::env::var("VAULT_TOKEN")) else {
-        println!(
-            "set VAULT_ADDR (host:port) and VAULT_TOKEN; the first lines of this file say how to start a Vault"
-        );
-        return Ok(());
-    };
-    let arn: KeyArn = "arn:aws:kms:vault:000000000000:key/00000000-0000-4000-8000-000000000001".parse()?;
-    let address = address.trim_start_matches("http://").to_owned();
-    let vault = Vault { address, token, key, arn: arn.clone() };
-    let cache = DataKeyCache::builder(vault).limits(UsageLimits::of_age(Span::from_seconds(300))).build()?;
-    let context = EncryptionContext::new([("app", "invoices")])?;
-    let request = cache.request(arn, context, Principal::new("000000000000", "app", ""));
-    for number in 0..1_000 {
-        let identity = Identity::text(&format!("invoice/{number}"));
-        let envelope = cache.seal_bytes(&request, &identity, b"12 EUR").await?;
-        assert_eq!(cache.open_bytes(&request, &identity, &envelope).await?, b"12 EUR");
-    }
-    let snapshot = cache.snapshot();
-    println!("1,000 invoices sealed and opened with {} calls to Vault", snapshot.calls());
-    Ok(())
 }
