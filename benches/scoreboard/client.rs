@@ -234,7 +234,7 @@ fn wake(board: &mut Board) {
     let name = "bare watch with a deadline each";
     let bare_ns = Some(bare * 1e6);
     board.line("client_wake_10k", p99 / bare, "× the peer's time", Goal::AtMost(1.5), name, bare_ns);
-    board.line("client_wake_10k_p99", p99, "ms", Goal::AtMost(5.0), name, bare_ns);
+    board.line("client_wake_10k_p99", p99, "ms", Goal::Shown, name, bare_ns);
 }
 
 /// How long the fetch takes that all wait for: all have come by then.
