@@ -126,6 +126,8 @@ struct Scenario {
     /// for a usage file.
     per_million: Option<Usd>,
     kms_requests: u64,
+    /// Of a run whose bill is one of fewer requests: the part of those offered that it has, as a percentage.
+    part: Option<String>,
     bill: Bill,
     /// The same under SSE-S3: what costs more than that, encryption adds; none without a workload.
     baseline: Option<Bill>,
@@ -333,6 +335,7 @@ impl Asked {
                 baseline: None,
                 per_million: None,
                 kms_requests: 0,
+                part: None,
                 bill: self.pricing.bill(&self.lines)?,
                 list: self.pricing.list(&self.lines)?,
                 lacks: None,
@@ -357,6 +360,7 @@ impl Asked {
             baseline: Some(self.pricing.bill(&plain)?),
             per_million: added.per_million(workload.requests()),
             kms_requests: workload.kms_requests(mode),
+            part: None,
             bill: self.pricing.bill(&usage)?,
             list: self.pricing.list(&usage)?,
             lacks: workload.lacks(mode),
