@@ -3,6 +3,7 @@
 use super::candidate::Candidate;
 use super::inquiry::Trial;
 use super::revocation::{BlastRadius, Revocation};
+use super::text::money;
 use crate::report::figure;
 use crate::request::SseMode;
 use crate::units::{Span, Usd};
@@ -87,13 +88,14 @@ pub(super) fn why_not(other: &Known, chosen: &Known, own_quota: u64) -> String {
     let (theirs, ours) = (other.candidate.quota, chosen.candidate.quota);
     if theirs.max(own_quota) > ours.max(own_quota) {
         return format!(
-            "it needs a quota of {theirs} KMS calls/s, and there is a choice under {}",
-            ours.max(own_quota)
+            "it needs a quota of {} KMS calls/s, and there is a choice under {}",
+            figure::count(theirs),
+            figure::count(ours.max(own_quota))
         );
     }
     let dearer = other.adds - chosen.adds;
     if dearer >= slack(chosen.adds.min(other.adds)) {
-        return format!("it costs {dearer} USD a month more");
+        return format!("it costs {} USD a month more", money(dearer));
     }
     if other.candidate.mode == SseMode::KmsCached && chosen.candidate.mode != SseMode::KmsCached {
         return "clients would have to encrypt, and that saves no more than pennies".into();
@@ -101,7 +103,7 @@ pub(super) fn why_not(other: &Known, chosen: &Known, own_quota: u64) -> String {
     let (later, sooner) = (revoked(other.revocation), revoked(chosen.revocation));
     if later > sooner {
         let saves = if dearer < Usd::ZERO {
-            format!("it saves only {} USD a month", Usd::ZERO - dearer)
+            format!("it saves only {} USD a month", money(Usd::ZERO - dearer))
         } else {
             "it saves nothing".into()
         };
@@ -114,7 +116,7 @@ pub(super) fn why_not(other: &Known, chosen: &Known, own_quota: u64) -> String {
         };
     }
     if dearer > Usd::ZERO {
-        return format!("it costs {dearer} USD a month more and is no better");
+        return format!("it costs {} USD a month more and is no better", money(dearer));
     }
     if other.objects > chosen.objects {
         let (theirs, ours) = (figure::count(other.objects), figure::count(chosen.objects));
@@ -213,7 +215,7 @@ mod tests {
         let chosen = within(60, plain(1_000));
         let why = |other: Known| why_not(&other, &chosen, OWN);
         assert!(why(known(SseMode::SseC, 1)).starts_with("its keys are yours"));
-        assert!(why(under(OWN + 1, plain(1))).starts_with("it needs a quota of 5001"));
+        assert!(why(under(OWN + 1, plain(1))).starts_with("it needs a quota of 5,001"));
         assert!(!why(under(OWN - 1, plain(1_050))).contains("quota"), "less than there is");
         assert_eq!(why(plain(1_100)), "it costs 1.00 USD a month more");
         assert!(why(known(SseMode::KmsCached, 990)).starts_with("clients would have to encrypt"));
