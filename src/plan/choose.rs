@@ -22,6 +22,8 @@ pub(super) struct Known {
     pub(super) revocation: Revocation,
     /// Objects under a key at most; [`u64::MAX`] where the callers decide.
     pub(super) objects: u64,
+    /// Whether its bill is that of a month; else caches fill in it, and it is too high.
+    pub(super) steady: bool,
     /// In nanoseconds; 0 where only a run would tell, so that none is passed over that a run would prefer.
     pub(super) p99: u64,
 }
@@ -34,6 +36,7 @@ impl Known {
             adds: trial.adds,
             revocation: trial.revocation,
             objects: blast.map_or(u64::MAX, |blast| blast.objects),
+            steady: trial.steady,
             p99: trial.run.response_time_ns.p99,
         }
     }
@@ -95,7 +98,8 @@ pub(super) fn why_not(other: &Known, chosen: &Known, own_quota: u64) -> String {
     }
     let dearer = other.adds - chosen.adds;
     if dearer >= slack(chosen.adds.min(other.adds)) {
-        return format!("it costs {} USD a month more", money(dearer));
+        let (most, why) = if other.steady { ("", "") } else { ("up to ", ", with caches that fill") };
+        return format!("it costs {most}{} USD a month more{why}", money(dearer));
     }
     if other.candidate.mode == SseMode::KmsCached && chosen.candidate.mode != SseMode::KmsCached {
         return "clients would have to encrypt, and that saves no more than pennies".into();
@@ -159,7 +163,7 @@ mod tests {
         let candidate =
             Candidate { mode, max_age: None, max_uses: None, scope: None, retry: None, quota: OWN };
         let (adds, revocation) = (Usd::from_cents(cents), Revocation::AtOnce);
-        Known { candidate, kept: true, adds, revocation, objects: 1, p99: 100 }
+        Known { candidate, kept: true, adds, revocation, objects: 1, steady: true, p99: 100 }
     }
 
     fn plain(cents: i64) -> Known {
@@ -218,6 +222,8 @@ mod tests {
         assert!(why(under(OWN + 1, plain(1))).starts_with("it needs a quota of 5,001"));
         assert!(!why(under(OWN - 1, plain(1_050))).contains("quota"), "less than there is");
         assert_eq!(why(plain(1_100)), "it costs 1.00 USD a month more");
+        let filling = Known { steady: false, ..plain(1_100) };
+        assert_eq!(why(filling), "it costs up to 1.00 USD a month more, with caches that fill");
         assert!(why(known(SseMode::KmsCached, 990)).starts_with("clients would have to encrypt"));
         assert_eq!(
             why(within(61, plain(950))),

@@ -46,6 +46,7 @@ impl Counted {
             adds: self.adds,
             revocation: self.revocation,
             objects: self.objects,
+            steady: self.steady,
             p99: 0,
         }
     }

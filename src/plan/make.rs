@@ -354,25 +354,29 @@ impl<'a> Draft<'a> {
                 ));
             }
         }
-        // Of each other mode the one that came closest says what kept it out: it kept the demands, else was run, else is the first.
-        let far = |other: &Judged| {
+        // Of each other mode the one that came closest says what kept it out: under the quota that there is before a larger one,
+        // what kept the demands before what did not, the cheapest, the first.
+        let far = |place: usize| {
+            let other = &judged[place];
             let run = other.figures.as_ref().map(|of| of.adds_usd.value);
             let adds = run.or(other.counted.map(|of| of.adds_usd.value));
             let kept = matches!(other.verdict, Verdict::Feasible | Verdict::Counted);
-            (!kept, adds.is_none(), adds)
+            (self.candidates[place].quota > self.own_quota, !kept, adds.is_none(), adds)
         };
-        let mut told: Vec<&Judged> = Vec::new();
-        for other in judged.iter().filter(|other| other.verdict != Verdict::Unneeded) {
-            if other.mode == chosen.candidate.mode.as_str() || other.reasons.is_empty() {
+        let mut told: Vec<usize> = Vec::new();
+        for (place, other) in judged.iter().enumerate() {
+            let own = other.mode == chosen.candidate.mode.as_str();
+            if own || other.reasons.is_empty() || other.verdict == Verdict::Unneeded {
                 continue;
             }
-            match told.iter_mut().find(|held| held.mode == other.mode) {
-                Some(held) if far(other) < far(held) => *held = other,
+            match told.iter_mut().find(|held| judged[**held].mode == other.mode) {
+                Some(held) if far(place) < far(*held) => *held = place,
                 Some(_) => {}
-                None => told.push(other),
+                None => told.push(place),
             }
         }
-        why.extend(told.iter().map(|other| format!("Not {}: {}.", other.title, other.reasons[0])));
+        let said = told.iter().map(|place| &judged[*place]);
+        why.extend(said.map(|other| format!("Not {}: {}.", other.title, other.reasons[0])));
         why
     }
 

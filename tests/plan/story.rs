@@ -252,7 +252,7 @@ fn a_throttled_candidate_is_marked_as_the_bill_of_fewer_requests() {
     assert!((0.9..0.99).contains(&share(throttled)) && share(free).to_bits() == 1.0_f64.to_bits());
     let text = plan.to_text(Style::default());
     let row = |title: &str| {
-        text.lines().find(|line| line.contains(title) && line.contains(" at once ")).unwrap().to_owned()
+        text.lines().find(|line| line.contains(title) && line.contains(" at once")).unwrap().to_owned()
     };
     assert!(row("quota 390/s").contains('†') && !row("quota 1000/s").contains('†'), "{text}");
     assert!(plan.notes.iter().any(|note| note.starts_with("† The bill of fewer requests")));

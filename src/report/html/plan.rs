@@ -178,11 +178,13 @@ fn pareto(points: &[PlanPoint]) -> Markup {
     html! {
         section id="pareto" {
             h2 { "What it costs, and what that buys" }
-            p { "Each dot is a candidate: to the left is cheaper, down is faster, and the smaller the dot, the sooner its keys are revoked. \
+            p {
+                "Each dot is a candidate: to the left is cheaper, down is faster, and the smaller the dot, the sooner its keys are revoked. \
                 Pale dots miss a demand; the ring is the choice. The line joins those that no other beats in all three. All of it is \
-                simulated." }
-            @if counted { p { "Hollow dots, in the row `not run`, were counted: one pass over the requests tells their calls and so their bill, \
-                as a run would, and no response time. None of them can be the choice." } }
+                simulated."
+                @if counted { " Hollow dots, in the row above, were counted and not run: one pass over the requests tells their calls and so \
+                    their bill, as a run would, and no response time. None of them can be the choice." }
+            }
             div class="card top" {
                 (drawn)
                 ul class="legend" {
