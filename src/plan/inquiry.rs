@@ -88,8 +88,7 @@ impl Judge<'_> {
     }
 
     /// How many requests of `source` fail whatever the mode, where `run` misses a demand for its failures: as many as under
-    /// SSE-S3, which needs no key. They ask for objects that are not there yet, or not any more, as logs have them by whole
-    /// seconds.
+    /// SSE-S3, which needs no key. They ask for objects that are not there yet, or not any more.
     fn own_failures(&self, source: &Source, run: &Summary) -> Result<u64, PlanError> {
         let failed = |miss: &Miss| miss.objective.quantity == Quantity::Failed;
         let asked = source.makes_objects() && run.endings.failed > 0;

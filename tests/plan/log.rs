@@ -94,19 +94,21 @@ fn raw_lines_become_a_page_with_a_choice_its_reasons_and_a_chart() {
     assert_eq!(again.status.code(), Some(1), "what exists is not replaced");
 }
 
-/// Logs know whole seconds, so that a read may come with the PUT that it came after; no mode is to blame for that.
+/// What a log reads may be gone by then; no mode is to blame for that.
 #[test]
-fn reads_of_what_is_not_there_yet_miss_no_demand_and_throttled_requests_still_do() {
+fn reads_of_what_is_not_there_miss_no_demand_and_throttled_requests_still_do() {
     let mut text = "time,op,key\n".to_owned();
     for n in 0..300 {
         // Every third read finds nothing, in any mode.
-        writeln!(
-            text,
-            "{0}.{1:02},PUT,new{n}\n{0}.{1:02},GET,new{n}\n{0}.{1:02},GET,old\n{0}.{1:02},GET,old",
-            n / 100,
-            n % 100
-        )
-        .unwrap();
+        let (second, at) = (n / 100, n % 100);
+        for (ms, line) in [
+            (0, format!("DELETE,gone{n}")),
+            (5, format!("GET,gone{n}")),
+            (5, "GET,old".into()),
+            (6, "GET,old".into()),
+        ] {
+            writeln!(text, "{second}.{at:02}{ms},{line}").unwrap();
+        }
     }
     let trace = Arc::new(Trace::read("trace.csv", text.as_bytes(), CsvFormat::default()).unwrap());
     let plan = |quota: u64, mode: &str| {
@@ -130,8 +132,8 @@ fn reads_of_what_is_not_there_yet_miss_no_demand_and_throttled_requests_still_do
             kept.notes
         );
     }
-    // 300 calls a second are needed; those beyond the quota fail of it.
-    let missed = plan(200, "sse-kms");
+    // 200 calls a second are needed; those beyond the quota fail of it.
+    let missed = plan(150, "sse-kms");
     assert!(
         !missed.feasible && missed.choice.as_ref().unwrap().missed[0].starts_with("failed is "),
         "{}",

@@ -112,7 +112,7 @@ fn table(lines: &[Line]) -> Trace {
     Trace::read("trace.csv", text.as_bytes(), CsvFormat::default()).unwrap()
 }
 
-/// As an access log, which knows whole seconds: everything in a second happens at one instant. Two sessions to a role.
+/// As an access log, which knows whole seconds: its requests are spread over them. Two sessions to a role.
 fn access_log(lines: &[Line]) -> Trace {
     let mut text = String::new();
     for (now, line) in timed(lines) {
