@@ -173,7 +173,9 @@ pub struct SseModeError(String);
 impl FromStr for SseMode {
     type Err = SseModeError;
     fn from_str(text: &str) -> Result<Self, SseModeError> {
-        Self::ALL.into_iter().find(|mode| mode.as_str() == text).ok_or_else(|| SseModeError(text.into()))
+        // AWS writes SSE-KMS.
+        let named = |mode: &Self| mode.as_str().eq_ignore_ascii_case(text);
+        Self::ALL.into_iter().find(named).ok_or_else(|| SseModeError(text.into()))
     }
 }
 
@@ -331,10 +333,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_mode_parses_from_its_own_name_and_no_other() {
+    fn every_mode_parses_from_its_own_name_in_capitals_too_and_no_other() {
         for mode in SseMode::ALL {
             assert_eq!(mode.as_str().parse(), Ok(mode));
+            assert_eq!(mode.as_str().to_uppercase().parse(), Ok(mode), "as AWS writes it");
         }
-        assert!("SSE-KMS".parse::<SseMode>().is_err());
+        assert!("SSE_KMS".parse::<SseMode>().is_err() && "sse-kms ".parse::<SseMode>().is_err());
     }
 }

@@ -131,6 +131,8 @@ struct Scenario {
     /// for a usage file.
     per_million: Option<Usd>,
     kms_requests: u64,
+    /// Of a run whose bill is one of fewer requests: the part of those offered that it has, as a percentage.
+    part: Option<String>,
     bill: Bill,
     /// The same under SSE-S3: what costs more than that, encryption adds; none without a workload.
     baseline: Option<Bill>,
@@ -343,6 +345,7 @@ impl Asked {
                 baseline: None,
                 per_million: None,
                 kms_requests: 0,
+                part: None,
                 bill: self.pricing.bill(&self.lines)?,
                 list: self.pricing.list(&self.lines)?,
                 lacks: None,
@@ -398,6 +401,7 @@ impl Asked {
             baseline: Some(self.pricing.bill(&plain)?),
             per_million: added.per_million(requests),
             kms_requests,
+            part: None,
             bill: self.pricing.bill(&usage)?,
             list: self.pricing.list(&usage)?,
             lacks,

@@ -116,7 +116,7 @@ impl Running {
         let chosen = self.chosen()?;
         let day = record::Day::today();
         if let Some(folder) = &self.output {
-            record::refuse(folder, &day, chosen.iter().map(|experiment| experiment.name.as_str()))?;
+            record::prepare(folder, &day, chosen.iter().map(|experiment| experiment.name.as_str()))?;
         }
         let progress = Arc::new(Progress::default());
         file::interrupts(&progress);

@@ -1,5 +1,6 @@
 //! Files of logs: found in folders and by patterns, opened whatever their packing, and known by their first bytes.
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Cursor, Read};
 use std::path::{Path, PathBuf};
@@ -17,7 +18,8 @@ const HEAD: u64 = 64 << 10;
 const CHUNK: usize = 256 << 10;
 
 /// The files under `paths`: a file as it is, the files in a folder and its folders, those that match a pattern, `-` for
-/// standard input. In the order of the times in their names, as AWS writes them, then of their paths.
+/// standard input. In the order of the times in their names, as AWS writes them, then of their paths. What is named twice
+/// counts once, and standard error says so.
 pub(super) fn find(paths: &[PathBuf]) -> Result<Vec<PathBuf>, Failure> {
     let mut found = Vec::new();
     for path in paths {
@@ -47,8 +49,19 @@ pub(super) fn find(paths: &[PathBuf]) -> Result<Vec<PathBuf>, Failure> {
         }
     }
     found.sort_by_cached_key(|path| (stamp(path), path.clone()));
-    found.dedup();
+    for path in keep_first(&mut found) {
+        eprintln!("s3seal: {} is named twice and counts once", path.display());
+    }
     Ok(found)
+}
+
+/// Takes out of `found` what stands there before, maybe under another path to it; gives it.
+fn keep_first(found: &mut Vec<PathBuf>) -> Vec<PathBuf> {
+    let mut met = BTreeSet::new();
+    let is_new = |path: &PathBuf| met.insert(path.canonicalize().unwrap_or_else(|_| path.clone()));
+    let (first, again) = std::mem::take(found).into_iter().partition(is_new);
+    *found = first;
+    again
 }
 
 /// Bytes of all `files` on the disk; `None` with standard input among them.

@@ -3,6 +3,7 @@
 use super::candidate::Candidate;
 use super::inquiry::Trial;
 use super::revocation::{BlastRadius, Revocation};
+use super::text::money;
 use crate::report::figure;
 use crate::request::SseMode;
 use crate::units::{Span, Usd};
@@ -21,6 +22,8 @@ pub(super) struct Known {
     pub(super) revocation: Revocation,
     /// Objects under a key at most; [`u64::MAX`] where the callers decide.
     pub(super) objects: u64,
+    /// Whether its bill is that of a month; else caches fill in it, and it is too high.
+    pub(super) steady: bool,
     /// In nanoseconds; 0 where only a run would tell, so that none is passed over that a run would prefer.
     pub(super) p99: u64,
 }
@@ -33,6 +36,7 @@ impl Known {
             adds: trial.adds,
             revocation: trial.revocation,
             objects: blast.map_or(u64::MAX, |blast| blast.objects),
+            steady: trial.steady,
             p99: trial.run.response_time_ns.p99,
         }
     }
@@ -87,13 +91,15 @@ pub(super) fn why_not(other: &Known, chosen: &Known, own_quota: u64) -> String {
     let (theirs, ours) = (other.candidate.quota, chosen.candidate.quota);
     if theirs.max(own_quota) > ours.max(own_quota) {
         return format!(
-            "it needs a quota of {theirs} KMS calls/s, and there is a choice under {}",
-            ours.max(own_quota)
+            "it needs a quota of {} KMS calls/s, and there is a choice under {}",
+            figure::count(theirs),
+            figure::count(ours.max(own_quota))
         );
     }
     let dearer = other.adds - chosen.adds;
     if dearer >= slack(chosen.adds.min(other.adds)) {
-        return format!("it costs {dearer} USD a month more");
+        let (most, why) = if other.steady { ("", "") } else { ("up to ", ", with caches that fill") };
+        return format!("it costs {most}{} USD a month more{why}", money(dearer));
     }
     if other.candidate.mode == SseMode::KmsCached && chosen.candidate.mode != SseMode::KmsCached {
         return "clients would have to encrypt, and that saves no more than pennies".into();
@@ -101,7 +107,7 @@ pub(super) fn why_not(other: &Known, chosen: &Known, own_quota: u64) -> String {
     let (later, sooner) = (revoked(other.revocation), revoked(chosen.revocation));
     if later > sooner {
         let saves = if dearer < Usd::ZERO {
-            format!("it saves only {} USD a month", Usd::ZERO - dearer)
+            format!("it saves only {} USD a month", money(Usd::ZERO - dearer))
         } else {
             "it saves nothing".into()
         };
@@ -114,7 +120,7 @@ pub(super) fn why_not(other: &Known, chosen: &Known, own_quota: u64) -> String {
         };
     }
     if dearer > Usd::ZERO {
-        return format!("it costs {dearer} USD a month more and is no better");
+        return format!("it costs {} USD a month more and is no better", money(dearer));
     }
     if other.objects > chosen.objects {
         let (theirs, ours) = (figure::count(other.objects), figure::count(chosen.objects));
@@ -157,7 +163,7 @@ mod tests {
         let candidate =
             Candidate { mode, max_age: None, max_uses: None, scope: None, retry: None, quota: OWN };
         let (adds, revocation) = (Usd::from_cents(cents), Revocation::AtOnce);
-        Known { candidate, kept: true, adds, revocation, objects: 1, p99: 100 }
+        Known { candidate, kept: true, adds, revocation, objects: 1, steady: true, p99: 100 }
     }
 
     fn plain(cents: i64) -> Known {
@@ -213,9 +219,11 @@ mod tests {
         let chosen = within(60, plain(1_000));
         let why = |other: Known| why_not(&other, &chosen, OWN);
         assert!(why(known(SseMode::SseC, 1)).starts_with("its keys are yours"));
-        assert!(why(under(OWN + 1, plain(1))).starts_with("it needs a quota of 5001"));
+        assert!(why(under(OWN + 1, plain(1))).starts_with("it needs a quota of 5,001"));
         assert!(!why(under(OWN - 1, plain(1_050))).contains("quota"), "less than there is");
         assert_eq!(why(plain(1_100)), "it costs 1.00 USD a month more");
+        let filling = Known { steady: false, ..plain(1_100) };
+        assert_eq!(why(filling), "it costs up to 1.00 USD a month more, with caches that fill");
         assert!(why(known(SseMode::KmsCached, 990)).starts_with("clients would have to encrypt"));
         assert_eq!(
             why(within(61, plain(950))),

@@ -35,6 +35,7 @@ pub(super) struct Counted {
     pub(super) calls_per_s: f64,
     pub(super) peak_per_s: u64,
     objects: u64,
+    pub(super) steady: bool,
 }
 
 impl Counted {
@@ -45,6 +46,7 @@ impl Counted {
             adds: self.adds,
             revocation: self.revocation,
             objects: self.objects,
+            steady: self.steady,
             p99: 0,
         }
     }
@@ -80,7 +82,7 @@ pub(super) fn count(
     for pass in passes {
         for (place, counts) in pass.run(candidates)? {
             counted[place] = candidates[place]
-                .map(|candidate| Counted::new(judge, pass.source.scenario(), load, candidate, &counts))
+                .map(|candidate| Counted::new(judge, &pass, load, candidate, &counts))
                 .transpose()?;
         }
     }
@@ -132,12 +134,12 @@ impl Pass {
 impl Counted {
     fn new(
         judge: Judge<'_>,
-        scenario: &crate::workload::Scenario,
+        pass: &Pass,
         load: &Load,
         candidate: &Candidate,
         counts: &Counts,
     ) -> Result<Self, PlanError> {
-        let pricing = judge.pricing;
+        let (pricing, scenario) = (judge.pricing, pass.source.scenario());
         let (billed, measured) = (counts.billed_in_window, counts.measured_ns);
         let usage = pricing.kms_usage(candidate.mode, billed, measured, candidate.quota);
         let bill = Bill::new(&usage, &pricing.book, pricing.terms).map_err(PricingError::Bill)?;
@@ -150,6 +152,7 @@ impl Counted {
             calls_per_s: figure::per_second(counts.calls_in_window, measured),
             peak_per_s: counts.peak_calls_per_s,
             objects: BlastRadius::of(candidate, scenario, load).map_or(u64::MAX, |blast| blast.objects),
+            steady: pass.alike.1,
         })
     }
 }

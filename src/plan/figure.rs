@@ -85,6 +85,9 @@ pub struct Figures {
     pub adds_usd: Figure<Usd>,
     /// The month's bill: requests, KMS and keys, without storage and transfer.
     pub total_usd: Figure<Usd>,
+    /// Of the requests offered the part that the bill is about: below 1 where 1 % or more were throttled to the end of their
+    /// retries or dropped, so that it is one of fewer requests.
+    pub billed_share: Figure<f64>,
     /// Whether every line of the bill has a price.
     pub prices_complete: bool,
     /// Whether every price is confirmed.
@@ -111,6 +114,8 @@ pub struct CountedFigures {
     pub adds_usd: Figure<Usd>,
     /// How long after its KMS key is disabled data may still be opened; none for ever.
     pub revocation_ns: Figure<Option<u64>>,
+    /// Whether the calls are those of every day, not of filling caches.
+    pub steady: bool,
 }
 
 impl CountedFigures {
@@ -120,6 +125,7 @@ impl CountedFigures {
             kms_peak_per_s: simulated(counted.peak_per_s),
             adds_usd: simulated(counted.adds),
             revocation_ns: arithmetic(counted.revocation.bound().map(crate::units::Span::as_nanos)),
+            steady: counted.steady,
         }
     }
 }
@@ -142,6 +148,7 @@ impl Figures {
             headroom: headroom(&trial.candidate, run.kms.peak_calls_per_s, trial.background),
             adds_usd: simulated(trial.adds),
             total_usd: simulated(trial.total),
+            billed_share: simulated(run.billed_share().unwrap_or(1.0)),
             prices_complete: trial.complete,
             prices_confirmed: trial.confirmed,
             revocation_ns: Figure {

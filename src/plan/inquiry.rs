@@ -7,9 +7,10 @@ use super::objective::Demands;
 use super::revocation::Revocation;
 use crate::cost::Bill;
 use crate::pipeline::is_cached;
-use crate::report::{Pricing, PricingError, Summary};
+use crate::report::{Miss, Pricing, PricingError, Quantity, Summary};
+use crate::request::SseMode;
 use crate::rig::settings;
-use crate::sim::{Options, measure};
+use crate::sim::{Options, measure, reuse};
 use crate::units::{Span, Usd};
 use crate::workload::{ArrivalProcess, Scenario, Source, Stop};
 
@@ -34,6 +35,8 @@ pub(super) struct Trial {
     pub(super) revocation: Revocation,
     /// KMS calls per second that others make on the same quota.
     pub(super) background: f64,
+    /// Requests that fail in every mode, where that was looked at: no demand is missed for them.
+    pub(super) own_failures: u64,
 }
 
 /// How a candidate is judged.
@@ -58,10 +61,12 @@ impl Judge<'_> {
         (run.record, run.attribution) = (None, crate::report::Attribution::default());
         let usage = run.usage(self.pricing)?.filter(|_| run.offered > 0).ok_or(PlanError::Nothing)?;
         let bill = Bill::new(&usage, &self.pricing.book, self.pricing.terms).map_err(PricingError::Bill)?;
+        let own_failures = self.own_failures(&changed, &run)?;
+        let judged = Summary { failed: run.failed - own_failures.min(run.endings.failed), ..run.clone() };
         let mut missed: Vec<String> = self
             .demands
             .keep
-            .missed(&run)
+            .missed(if own_failures > 0 { &judged } else { &run })
             .iter()
             .map(|miss| format!("{miss}, and {} is demanded", miss.objective))
             .collect();
@@ -77,8 +82,20 @@ impl Judge<'_> {
             steady,
             revocation: Revocation::of(candidate, scenario),
             background: scenario.kms.background,
+            own_failures,
             run,
         })
+    }
+
+    /// How many requests of `source` fail whatever the mode, where `run` misses a demand for its failures: as many as under
+    /// SSE-S3, which needs no key. They ask for objects that are not there yet, or not any more.
+    fn own_failures(&self, source: &Source, run: &Summary) -> Result<u64, PlanError> {
+        let failed = |miss: &Miss| miss.objective.quantity == Quantity::Failed;
+        let asked = source.makes_objects() && run.endings.failed > 0;
+        if !asked || !self.demands.keep.missed(run).iter().any(failed) {
+            return Ok(0);
+        }
+        Ok(measure(source, SseMode::SseS3, &Options::default())?.summary.endings.failed)
     }
 }
 
@@ -102,12 +119,13 @@ pub(super) fn lifetime(candidate: &Candidate, scenario: &Scenario) -> Option<Spa
     }
 }
 
+/// By the rule of reports ([`Reuse::is_filling`](crate::report::Reuse::is_filling)).
 fn is_steady(candidate: &Candidate, scenario: &Scenario) -> bool {
     let measured = match scenario.stop {
         Stop::Duration(measured) => measured,
         Stop::Operations(_) => Span::ZERO,
     };
-    lifetime(candidate, scenario).is_none_or(|life| life <= scenario.warm_up && life <= measured)
+    reuse(scenario, candidate.mode).is_none_or(|reuse| !reuse.is_filling(measured.as_nanos()))
 }
 
 /// `source` with all of it measured: where keys outlive a run, the calls that fill caches count, so that a bill is rather too

@@ -18,13 +18,14 @@ use super::search::{Fate, search, try_the_rest};
 use super::sensitivity::sensitivity;
 use super::setting::settings;
 use super::solve::{Unknown, solve};
+use super::text::{AT_MOST, money};
 use super::transition::transition;
 use crate::kms::Quota;
 use crate::pipeline::uses_kms;
-use crate::report::{Pricing, figure};
+use crate::report::{FEWER, Pricing, figure};
 use crate::request::SseMode;
 use crate::units::Span;
-use crate::workload::{Source, Stop, span_text};
+use crate::workload::{S3ServiceTime, Source, Stop, span_text};
 
 /// What a plan is made of beside workload and question.
 #[derive(Clone, Copy, Debug)]
@@ -353,16 +354,29 @@ impl<'a> Draft<'a> {
                 ));
             }
         }
-        // The first word on each other mode says what kept it out.
-        let mut said: Vec<&str> = vec![chosen.candidate.mode.as_str()];
-        for other in judged.iter().filter(|other| other.verdict != Verdict::Unneeded) {
-            if !said.contains(&other.mode.as_str())
-                && let Some(reason) = other.reasons.first()
-            {
-                said.push(&other.mode);
-                why.push(format!("Not {}: {reason}.", other.title));
+        // Of each other mode the one that came closest says what kept it out: under the quota that there is before a larger one,
+        // what kept the demands before what did not, the cheapest, the first.
+        let far = |place: usize| {
+            let other = &judged[place];
+            let run = other.figures.as_ref().map(|of| of.adds_usd.value);
+            let adds = run.or(other.counted.map(|of| of.adds_usd.value));
+            let kept = matches!(other.verdict, Verdict::Feasible | Verdict::Counted);
+            (self.candidates[place].quota > self.own_quota, !kept, adds.is_none(), adds)
+        };
+        let mut told: Vec<usize> = Vec::new();
+        for (place, other) in judged.iter().enumerate() {
+            let own = other.mode == chosen.candidate.mode.as_str();
+            if own || other.reasons.is_empty() || other.verdict == Verdict::Unneeded {
+                continue;
+            }
+            match told.iter_mut().find(|held| judged[**held].mode == other.mode) {
+                Some(held) if far(place) < far(*held) => *held = place,
+                Some(_) => {}
+                None => told.push(place),
             }
         }
+        let said = told.iter().map(|place| &judged[*place]);
+        why.extend(said.map(|other| format!("Not {}: {}.", other.title, other.reasons[0])));
         why
     }
 
@@ -416,13 +430,41 @@ impl<'a> Draft<'a> {
                     .into(),
             );
         }
+        if self.tried().iter().any(|(_, trial)| trial.run.billed_share().is_some()) {
+            notes.push(format!(
+                "{FEWER} The bill of fewer requests than were offered, for the rest was throttled or dropped: less to pay, and no saving."
+            ));
+        }
+        if self.tried().iter().any(|(_, trial)| !trial.confirmed) {
+            notes.push("* rests on a price that no source confirms (`s3seal cost prices`).".into());
+        }
+        if self.tried().iter().any(|(_, trial)| !trial.complete) {
+            notes.push(">= at least: a price is not known, and its line is not in the sum.".into());
+        }
         let unsteady = self.tried().iter().filter(|(_, trial)| !trial.steady).count();
         if unsteady > 0 {
+            let longer = match self.source {
+                Source::Scenario(_) => "More requests (--requests) let them run longer.",
+                Source::Replay(_) => "A longer trace would show more.",
+            };
             notes.push(format!(
-                "In {unsteady} of {} runs keys outlive the run: their KMS calls are those of filling caches, rather too many. More \
-                 requests (--requests) let them run longer.",
-                self.tried().len()
+                "{AT_MOST}at most: in {unsteady} of {} runs caches fill for a good part of the time, so that KMS calls and costs are \
+                 rather more than those of a month. {longer}",
+                self.tried().len(),
             ));
+        }
+        if let Some((_, trial)) = self.tried().iter().find(|(_, trial)| trial.own_failures > 0) {
+            notes.push(format!(
+                "{} of the requests fail in every mode, under sse-s3 too: what they ask for is not there yet, or not any more. No demand \
+                 is missed for them.",
+                figure::share(figure::ratio(trial.own_failures, trial.run.offered)),
+            ));
+        }
+        if scenario.s3.service_time == S3ServiceTime::None {
+            notes.push(
+                "Response times are what encryption adds: S3's own time is not in them (--set s3.service_time=\"standard\" adds it)."
+                    .into(),
+            );
         }
         notes.push(
             "Costs are those of requests, KMS calls and KMS keys by the month; storage and transfer are the same in every mode. A budget \
@@ -435,8 +477,9 @@ impl<'a> Draft<'a> {
 
 fn answer(feasible: bool, candidate: &Candidate, figures: &Figures, missed: &[String]) -> String {
     let costs = format!(
-        "encryption adds {} USD a month, p99 is {}",
-        crate::cost::grouped_decimal(figures.adds_usd.value.decimal(), 2),
+        "encryption adds {}{} USD a month, p99 is {}",
+        if figures.steady { "" } else { "at most " },
+        money(figures.adds_usd.value),
         figure::time(figures.p99_ns.value)
     );
     if feasible {

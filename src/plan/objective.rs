@@ -160,7 +160,7 @@ impl Demands {
                 );
             }
             Runner::Client => {
-                rule(mode != KmsCached, "Amazon S3 encrypts, and the clients are to");
+                rule(mode != KmsCached, "Amazon S3 encrypts, and not the clients");
             }
         }
         match self.custody {

@@ -2,7 +2,7 @@
 
 use rust_decimal::prelude::ToPrimitive;
 
-use super::answer::{Plan, Verdict};
+use super::answer::{Judged, Plan, Verdict};
 use super::text::{Facts, revoked};
 use crate::cost::Table;
 use crate::report::{PlanPage, PlanPoint};
@@ -16,22 +16,30 @@ fn table(facts: &Facts) -> Table {
     table
 }
 
+impl Judged {
+    /// Its dot, where it was run or counted.
+    fn point(&self) -> Option<PlanPoint> {
+        let run = self.figures.as_ref();
+        let run = run.map(|of| (of.adds_usd.value, Some(of.p99_ns.value), of.revocation_ns.value));
+        let pass = self.counted.map(|of| (of.adds_usd.value, None, of.revocation_ns.value));
+        let (usd, p99_ns, revocation) = run.or(pass)?;
+        Some(PlanPoint {
+            label: self.title.clone(),
+            mode: self.mode.parse().ok()?,
+            usd: usd.decimal().to_f64().unwrap_or(0.0),
+            p99_ns,
+            revoked: revoked(revocation),
+            revoked_ns: revocation,
+            kept: matches!(self.verdict, Verdict::Chosen | Verdict::Feasible | Verdict::Counted),
+            chosen: self.verdict == Verdict::Chosen,
+        })
+    }
+}
+
 impl Plan {
     /// The plan as an HTML page that needs nothing else. Names from outside are shown harmlessly.
     pub fn to_html(&self) -> String {
-        let points = self.candidates.iter().filter_map(|judged| {
-            let figures = judged.figures.as_ref()?;
-            Some(PlanPoint {
-                label: judged.title.clone(),
-                mode: judged.mode.parse().ok()?,
-                usd: figures.adds_usd.value.decimal().to_f64().unwrap_or(0.0),
-                p99_ns: figures.p99_ns.value,
-                revoked: revoked(figures.revocation_ns.value),
-                revoked_ns: figures.revocation_ns.value,
-                kept: matches!(judged.verdict, Verdict::Chosen | Verdict::Feasible),
-                chosen: judged.verdict == Verdict::Chosen,
-            })
-        });
+        let points = self.candidates.iter().filter_map(Judged::point);
         let mut tables = Vec::new();
         let mut lists = Vec::new();
         if let Some(choice) = &self.choice {

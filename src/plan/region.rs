@@ -8,6 +8,7 @@ use super::error::PlanError;
 use super::figure::{Figure, Figures, assumption};
 use super::make::{Draft, Surroundings};
 use super::question::Question;
+use super::text::money;
 use crate::cost::Region;
 use crate::report::{Pricing, figure};
 use crate::units::Usd;
@@ -68,7 +69,7 @@ fn why_not(offer: &Offer, picked: &Offer) -> String {
     }
     let dearer = offer.total - picked.total;
     if dearer >= slack(picked.total.min(offer.total)) {
-        return format!("a month costs {dearer} USD more");
+        return format!("a month costs {} USD more", money(dearer));
     }
     "it is no cheaper, and named later".into()
 }

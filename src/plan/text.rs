@@ -7,7 +7,7 @@ use super::figure::{Figure, How};
 use super::growth::Growth;
 use super::transition::Transition;
 use crate::cost::{Table, grouped_decimal};
-use crate::report::{Style, Tone, figure, wrapped};
+use crate::report::{FEWER, Style, Tone, figure, wrapped};
 use crate::units::{Span, Usd};
 use crate::workload::span_text;
 
@@ -15,6 +15,9 @@ use crate::workload::span_text;
 const NONE: &str = "–";
 /// Characters of a line of candidates that a reason may take.
 const REASON: usize = 110;
+
+/// Stands before amounts in which the filling of caches is more than it is in a month.
+pub(super) const AT_MOST: &str = "<= ";
 
 /// Figures under their names: name, value, how it is known.
 pub(super) type Facts = Vec<(String, String, How)>;
@@ -24,15 +27,25 @@ fn float(n: u64) -> f64 {
     n as f64
 }
 
-fn money(usd: Usd) -> String {
+pub(super) fn money(usd: Usd) -> String {
     grouped_decimal(usd.decimal(), 2)
 }
 
-/// An amount of `figures`, marked where a price is missing or not confirmed.
+/// An amount of `figures`, marked where a price is missing or not confirmed, or where it is for fewer requests than offered.
 fn priced(figures: &super::Figures, usd: Usd) -> String {
-    let least = if figures.prices_complete { "" } else { ">= " };
+    let least = match (figures.prices_complete, figures.steady) {
+        (false, _) => ">= ",
+        (true, false) => AT_MOST,
+        (true, true) => "",
+    };
     let sure = if figures.prices_confirmed { "" } else { "*" };
-    format!("{least}{}{sure}", money(usd))
+    let fewer = if is_short(figures) { FEWER } else { "" };
+    format!("{least}{}{sure}{fewer}", money(usd))
+}
+
+/// Whether the bill is one of fewer requests than others have.
+fn is_short(figures: &super::Figures) -> bool {
+    figures.billed_share.value < 1.0
 }
 
 fn month(months: Option<u32>) -> String {
@@ -66,7 +79,10 @@ impl Plan {
         list(&mut out, style, "Why", &self.why);
         if let Some(choice) = &self.choice {
             for setting in &choice.settings {
-                head(&mut out, style, &setting.title);
+                // In one line, however long: it may be a command.
+                out.push('\n');
+                out.push_str(&style.paint(&setting.title, Tone::Strong));
+                out.push('\n');
                 for line in setting.text.lines() {
                     out.push_str("    ");
                     out.push_str(line);
@@ -129,14 +145,17 @@ impl Plan {
     pub(super) fn drilled(&self) -> Vec<String> {
         let said = self.drills.iter().map(|drill| {
             let kept = if drill.kept { "every objective kept".into() } else { drill.missed.join("; ") };
+            let calm = match drill.recovered_in_s.value {
+                0 => "no second in which a request failed or a call was throttled".into(),
+                seconds => format!("calm after {seconds} s"),
+            };
             format!(
-                "{}: {kept}. p99 {}, {} failed, at most {} KMS calls in a second under a quota of {}; calm after {} s (simulated)",
+                "{}: {kept}. p99 {}, {} failed, at most {} KMS calls in a second under a quota of {}; {calm} (simulated)",
                 drill.drill,
                 figure::time(drill.p99_ns.value),
                 figure::share(Some(drill.failed.value)),
                 figure::count(drill.kms_peak_per_s.value),
                 figure::count(drill.quota_per_s.value),
-                drill.recovered_in_s.value,
             )
         });
         said.collect()
@@ -155,13 +174,15 @@ impl Plan {
                     solved.runs
                 ),
                 (Some(answer), None) => format!(
-                    "{name}: every value tried keeps every demand under {of}, the last {}",
-                    value(answer)
+                    "{name}: even {} keep every demand under {of}, and nothing beyond was tried (simulated, {} runs)",
+                    value(answer),
+                    solved.runs
                 ),
                 (None, Some(beyond)) => format!(
-                    "{name}: no value tried keeps every demand under {of}; at {} {}",
+                    "{name}: not even {} keep every demand under {of}, and nothing beyond was tried: {} (simulated, {} runs)",
                     value(beyond),
-                    solved.missed.join("; ")
+                    solved.missed.join("; "),
+                    solved.runs
                 ),
                 (None, None) => format!("{name}: nothing was tried"),
             }
@@ -227,18 +248,23 @@ impl Judged {
         };
         // What one pass tells as well as a run.
         let run = self.figures.as_ref();
-        let run = run.map(|of| (of.adds_usd.value, of.kms_peak_per_s.value, of.revocation_ns.value));
-        let pass =
-            self.counted.map(|of| (of.adds_usd.value, of.kms_peak_per_s.value, of.revocation_ns.value));
-        let known =
-            |show: &dyn Fn((Usd, u64, Option<u64>)) -> String| run.or(pass).map_or_else(|| NONE.into(), show);
+        let run =
+            run.map(|of| (priced(of, of.adds_usd.value), of.kms_peak_per_s.value, of.revocation_ns.value));
+        let pass = self.counted.map(|of| {
+            let most = if of.steady { "" } else { AT_MOST };
+            (format!("{most}{}", money(of.adds_usd.value)), of.kms_peak_per_s.value, of.revocation_ns.value)
+        });
+        let (usd, peak, late) = match run.or(pass) {
+            Some((usd, peak, late)) => (usd, figure::count(peak), revoked(late)),
+            None => (NONE.into(), NONE.into(), NONE.into()),
+        };
         vec![
             self.verdict.as_str().into(),
             self.title.clone(),
             of(&|figures| figure::time(figures.p99_ns.value)),
-            known(&|(usd, ..)| money(usd)),
-            known(&|(_, peak, _)| figure::count(peak)),
-            known(&|(.., revocation)| revoked(revocation)),
+            usd,
+            peak,
+            late,
             if self.verdict == Verdict::Chosen { String::new() } else { reason },
         ]
     }
@@ -314,7 +340,12 @@ impl Transition {
         }
         if let Some(saves) = &self.saves_usd {
             let from = self.from.as_deref().unwrap_or(NONE);
-            fact(&mut facts, &format!("saved against {from}, USD/month"), saves, |usd| money(*usd));
+            let (what, amount) = if saves.value < Usd::ZERO {
+                (format!("more than under {from}, USD/month"), Usd::ZERO - saves.value)
+            } else {
+                (format!("saved against {from}, USD/month"), saves.value)
+            };
+            fact(&mut facts, &what, saves, |_| money(amount));
         }
         if let Some(pays) = &self.break_even {
             fact(&mut facts, "the cheapest has paid after, months", pays, Clone::clone);

@@ -71,8 +71,9 @@ pub(super) fn transition(
     ways.sort_by_key(|way| way.usd.value);
     let saves = current.map(|(_, trial)| trial.adds - chosen.adds);
     let pays = ways.first().zip(saves).map(|(way, saves)| match break_even(way.usd.value, saves) {
-        Months::After(months) => months.to_string(),
-        Months::Never => "never".into(),
+        // What costs nothing and saves nothing does not pay, either.
+        Months::After(months) if saves > Usd::ZERO => months.to_string(),
+        _ => "never".into(),
     });
     Ok(Transition {
         from: from.map(|mode| mode.to_string()),

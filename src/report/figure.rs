@@ -6,7 +6,7 @@ use crate::units::NANOS_PER_SECOND;
 
 /// `part ÷ whole`; none when there is no whole.
 #[expect(clippy::cast_precision_loss, reason = "a ratio of counts is shown with four digits at most")]
-pub(super) fn ratio(part: u64, whole: u64) -> Option<f64> {
+pub(crate) fn ratio(part: u64, whole: u64) -> Option<f64> {
     (whole > 0).then(|| part as f64 / whole as f64)
 }
 

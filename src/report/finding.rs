@@ -90,7 +90,7 @@ impl Report {
         Some(format!(
             "KMS calls and costs of {} are those of caches still filling, not of a month: keys live for {}, but the run \
              {} and measured {}; for the steady state run `s3seal sim` with --warm-up {seconds}s --duration \
-             {seconds}s (a trace has to be that long).",
+             {seconds}s (a trace has to be that long; without a warm-up, twenty times a key's life).",
             modes.join(" and "),
             time(lifetime),
             if warm_up == 0 { "had no warm-up".into() } else { format!("warmed up for {}", time(warm_up)) },

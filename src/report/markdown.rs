@@ -5,7 +5,7 @@ use std::fmt::Write;
 use super::chart::chart;
 use super::figure::{self, count};
 use super::search::WHICH;
-use super::table::{Tone, groups, label};
+use super::table::{Tone, fewer, groups, label};
 use super::text::SAVES;
 use super::{Report, Search, Summary};
 
@@ -39,7 +39,7 @@ impl Report {
             for group in groups(&self.runs) {
                 table(&mut out, &self.runs, &group);
             }
-            for sentence in self.runs.iter().filter_map(Summary::failures) {
+            for sentence in self.runs.iter().filter_map(Summary::failures).chain(fewer(&self.runs)) {
                 let _ = writeln!(out, "{}\n", escaped(&sentence));
             }
             blocks(&mut out, &self.runs);

@@ -56,7 +56,7 @@ pub use summary::{
     Amplification, Attribution, Cache, Ended, Endings, Kind, Kms, KmsOperation, Member, OperationSummary,
     PhaseMeans, PhasePercentiles, REFRESH_AHEAD, Reuse, Run, S3Requests, SecondSummary, Share, Summary,
 };
-pub(crate) use table::Tone;
+pub(crate) use table::{FEWER, Tone};
 pub use text::Style;
 pub(crate) use text::wrapped;
 

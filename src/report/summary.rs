@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::cost::Cost;
 use super::distribution::Percentiles;
-use super::figure::ratio;
+use super::figure::{ratio, share};
 use super::record::Record;
 use crate::request::{Ending, SseMode};
 use crate::units::Timestamp;
@@ -133,6 +133,12 @@ pub struct Summary {
     pub cost: Option<Cost>,
 }
 
+/// From this part of the requests on that others did and a run did not, its bill is no longer comparable. A judgement.
+const BILL_LACKS: f64 = 0.01;
+
+/// Filling caches may take one such part of what is measured before a report speaks of it. A judgement: 5 % of a bill.
+const FILLING_PART: u64 = 20;
+
 /// What a run's data-key caches or Bucket Keys must have gone through before their calls are those of every month.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reuse {
@@ -140,6 +146,19 @@ pub struct Reuse {
     pub key_lifetime_ns: u64,
     /// The warm-up.
     pub warm_up_ns: u64,
+}
+
+impl Reuse {
+    /// Whether the filling of caches shows in the figures of a measured part that is so long: when that is shorter than keys
+    /// live, so that no renewal was seen, or when more than a twentieth of it passed before keys that were fetched at the start
+    /// of the run had to be renewed.
+    ///
+    /// A key that is always in use is fetched once in each of its lives: from a cold start once more than that, at most. So the
+    /// calls are too many by no more than this share.
+    pub const fn is_filling(self, measured_ns: u64) -> bool {
+        let cold_ns = self.key_lifetime_ns.saturating_sub(self.warm_up_ns);
+        measured_ns < self.key_lifetime_ns || cold_ns > measured_ns / FILLING_PART
+    }
 }
 
 /// Requests by ending.
@@ -459,11 +478,22 @@ impl Summary {
         ratio(self.kms.needed, self.started())
     }
 
-    /// Whether its caches or Bucket Keys were still filling, or were not seen to renew their keys: the warm-up or the measured
-    /// part is shorter than keys live. Its KMS calls, hit ratio, tail and bill are then not those of a month.
+    /// Whether its KMS calls, hit ratio, tail and bill are those of caches or Bucket Keys that fill, not of a month
+    /// ([`Reuse::is_filling`]).
     pub fn is_filling(&self) -> bool {
-        let short = |reuse: Reuse| reuse.warm_up_ns.min(self.measured_ns) < reuse.key_lifetime_ns;
-        self.started() > 0 && self.reuse.is_some_and(short)
+        self.started() > 0 && self.reuse.is_some_and(|reuse| reuse.is_filling(self.measured_ns))
+    }
+
+    /// The part of the offered requests that its bill is about, 0 to 1, where that is not all of them: where 1 % or more were
+    /// throttled to the end of their retries or dropped. The bill is then one of fewer requests than others have.
+    pub fn billed_share(&self) -> Option<f64> {
+        let lost = ratio(self.endings.throttled.saturating_add(self.endings.dropped), self.offered)?;
+        (lost >= BILL_LACKS).then_some(1.0 - lost)
+    }
+
+    /// The same as a percentage, for people.
+    pub fn billed_percentage(&self) -> Option<String> {
+        self.billed_share().map(|part| share(Some(part)))
     }
 
     /// The part of the KMS calls that was throttled, 0 to 1; none without a call.

@@ -103,9 +103,9 @@ pub(super) fn groups(runs: &[Summary]) -> Vec<Group> {
         column(("max", ""), 7, "/response_time_success_ns/max", |run| success(run, |p| p.max)),
     ];
     let cost = vec![
-        column(("total", "/month"), 9, "/cost/total", |run| cost(run, |cost| Some((cost, cost.total)))),
+        column(("total", "/month"), 9, "/cost/total", |run| monthly(run, |cost| cost.total)),
         column(("encryption", "/month"), 10, "/cost/encryption_adds", |run| {
-            cost(run, |cost| Some((cost, cost.encryption_adds)))
+            monthly(run, |cost| cost.encryption_adds)
         }),
         column(("encryption", "/million"), 10, "/cost/per_million/encryption_adds", |run| {
             cost(run, |cost| Some((cost, cost.per_million?.encryption_adds)))
@@ -141,6 +141,35 @@ pub(super) fn groups(runs: &[Summary]) -> Vec<Group> {
 /// An amount of a run's cost, marked where it lacks a price or rests on one that is not confirmed.
 fn cost(run: &Summary, pick: fn(&Cost) -> Option<(&Cost, Usd)>) -> Cell {
     run.cost.as_ref().and_then(pick).map_or_else(|| plain(NONE.into()), |(cost, usd)| plain(money(cost, usd)))
+}
+
+/// The mark of a month's bill that is one of fewer requests ([`Summary::billed_share`]).
+pub(crate) const FEWER: &str = "†";
+
+/// An amount by the month: marked as above, and where fewer requests stand in it than in others.
+fn monthly(run: &Summary, pick: fn(&Cost) -> Usd) -> Cell {
+    let mark = if run.billed_share().is_some() { FEWER } else { "" };
+    let shown = |cost| format!("{}{mark}", money(cost, pick(cost)));
+    plain(run.cost.as_ref().map_or_else(|| NONE.into(), shown))
+}
+
+/// What [`FEWER`] stands for, by run; none where no bill is marked.
+pub(super) fn fewer(runs: &[Summary]) -> Option<String> {
+    let short =
+        runs.iter().filter(|run| run.cost.is_some()).filter_map(|run| Some((run, run.billed_share()?)));
+    let said: Vec<String> = short
+        .map(|(run, part)| {
+            let quota = run.quota_per_s.map(|quota| format!(" at {}/s", count(quota))).unwrap_or_default();
+            format!("{} under {}{quota}", share(Some(part)), run.mode)
+        })
+        .collect();
+    (!said.is_empty()).then(|| {
+        format!(
+            "{FEWER} The bill of fewer requests, for the rest was throttled or dropped: of those offered it has {}. Compare these by \
+             the million that succeed.",
+            said.join(", ")
+        )
+    })
 }
 
 /// `usd`, marked as above.

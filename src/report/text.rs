@@ -6,7 +6,7 @@ use anstyle::{AnsiColor, Style as Ansi};
 
 use super::chart::chart;
 use super::figure::{self, NONE, cells, count, share};
-use super::table::{Cell, Group, Tone, groups, label};
+use super::table::{Cell, Group, Tone, fewer, groups, label};
 use super::{Cost, CostAttribution, CostShare, Kind, Report, Share, Summary};
 use crate::cost::{Charge, Unit, grouped_decimal};
 use crate::units::Usd;
@@ -43,7 +43,7 @@ impl Style {
         self.width.max(WIDTH_MIN)
     }
 
-    pub(super) fn paint(self, text: &str, tone: Tone) -> String {
+    pub(crate) fn paint(self, text: &str, tone: Tone) -> String {
         let ansi = match tone {
             _ if !self.colour => return text.into(),
             Tone::Plain => return text.into(),
@@ -100,7 +100,11 @@ impl Report {
             for sentence in &failures {
                 wrapped(&mut out, sentence, "", style, Tone::Alarm);
             }
-            if !failures.is_empty() {
+            let fewer = fewer(&self.runs);
+            if let Some(sentence) = &fewer {
+                wrapped(&mut out, sentence, "", style, Tone::Alarm);
+            }
+            if !failures.is_empty() || fewer.is_some() {
                 out.push('\n');
             }
             charts(&mut out, &self.runs, style);

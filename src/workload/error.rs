@@ -4,6 +4,8 @@ use std::fmt;
 
 use thiserror::Error;
 
+use super::preset::section_of_field;
+
 /// A place in a text, both counted from 1; columns are characters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Place {
@@ -50,7 +52,7 @@ pub enum ScenarioError {
         message: String,
     },
     /// A field that does not exist.
-    #[error("{at}unknown field `{field}`{}; known here: {}", suggestion(nearest.as_ref()), known.join(", "))]
+    #[error("{at}unknown field `{field}`{}; known here: {}", suggestion(field, *nearest, known), known.join(", "))]
     Unknown {
         /// Where.
         at: Where,
@@ -107,8 +109,14 @@ pub enum ScenarioError {
     },
 }
 
-fn suggestion(nearest: Option<&&'static str>) -> String {
-    nearest.map_or_else(String::new, |name| format!(" (did you mean `{name}`?)"))
+/// What was meant by `field`: what one of the sections that are `known` here holds under its very name, else what is `nearest`.
+fn suggestion(field: &str, nearest: Option<&str>, known: &[&str]) -> String {
+    let name = field.rsplit('.').next().unwrap_or(field);
+    match (section_of_field(name).filter(|section| known.contains(section)), nearest) {
+        (Some(section), _) => format!(" (did you mean `{section}.{name}`?)"),
+        (None, Some(name)) => format!(" (did you mean `{name}`?)"),
+        (None, None) => String::new(),
+    }
 }
 
 impl ScenarioError {

@@ -28,6 +28,22 @@ pub const PRESETS: [Preset; 10] = [
 /// Every field that a scenario may have, as a TOML text: defaults as they are, other choices in comments.
 pub const FIELDS: &str = include_str!("fields.toml");
 
+/// The first section that has a field of this name; none for fields of no section.
+pub(super) fn section_of_field(name: &str) -> Option<&'static str> {
+    let mut section = None;
+    for line in FIELDS.lines() {
+        let line = line.trim_start_matches("# ");
+        if let Some(head) = line.strip_prefix('[') {
+            // Of several alike, no single one is meant.
+            section =
+                head.split_once(']').map(|(section, _)| section).filter(|section| !section.starts_with('['));
+        } else if section.is_some() && line.split_once(" = ").is_some_and(|(field, _)| field == name) {
+            return section;
+        }
+    }
+    None
+}
+
 /// A name that no built-in scenario has.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("no built-in scenario is called `{name}`{}; there are {}", hint(nearest.as_ref()), names())]
@@ -152,6 +168,21 @@ mod tests {
                 .any(|line| line.contains(&format!("{name} = ")) || line.contains(&format!("[{name}]")));
             assert!(named, "{name} is not in fields.toml");
         }
+    }
+
+    #[test]
+    fn a_field_without_its_section_brings_the_section() {
+        assert_eq!(section_of_field("quota"), Some("kms"));
+        assert_eq!(section_of_field("max_age"), Some("cache"));
+        assert_eq!(section_of_field("seed"), None, "of no section");
+        assert_eq!((section_of_field("factor"), section_of_field("rat")), (None, None));
+        let said = Scenario::parse("quota = 5500").unwrap_err().to_string();
+        assert!(
+            said.starts_with("line 1, column 1: unknown field `quota` (did you mean `kms.quota`?)"),
+            "{said}"
+        );
+        let said = Scenario::parse("[cache]\nquota = 5500").unwrap_err().to_string();
+        assert!(said.starts_with("line 2, column 1: unknown field `cache.quota`; known here"), "{said}");
     }
 
     #[test]

@@ -10,6 +10,7 @@ use super::history::Population;
 use super::log::Trace;
 use super::name::Naming;
 use super::quantity::span_text;
+use super::rule::MAX_RUN;
 use super::scenario::{
     ArrivalProcess, History, Layout, Objects, Popularity, Principals, Puts, Scenario, Stop,
 };
@@ -75,6 +76,17 @@ pub enum ReplayError {
         /// From the first request to the last, at the speed asked for.
         length: Span,
     },
+    /// Longer than a run may be.
+    #[error(
+        "the trace takes {} after the warm-up, and a run at most {}: expected a measured part (--duration), a higher speed \
+         (--speed), or fewer of the logs",
+        span_text(*length),
+        span_text(MAX_RUN)
+    )]
+    TooLong {
+        /// What is left of it to measure, at the speed asked for.
+        length: Span,
+    },
     /// The numbers of the trace and the rest of the scenario do not go together.
     #[error(transparent)]
     Scenario(#[from] ScenarioError),
@@ -130,6 +142,9 @@ impl Replay {
             Some(Stop::Duration(span)) => whole.min(span),
             _ => whole,
         };
+        if measured > MAX_RUN {
+            return Err(ReplayError::TooLong { length: measured });
+        }
         let (buckets, principals) = trace.naming.mentioned();
         let adapted = Scenario {
             warm_up: options.warm_up,

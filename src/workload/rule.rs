@@ -22,7 +22,7 @@ pub const MAX_OBJECT_BYTES: u64 = MAX_PART_BYTES * MAX_PARTS as u64;
 /// Most objects, principals × …: ids stay exact in a float.
 pub(super) const MAX_OBJECTS: u64 = 1_000_000_000_000;
 /// A year: longer runs are typing errors.
-const MAX_RUN: Span = Span::from_days(366);
+pub(super) const MAX_RUN: Span = Span::from_days(366);
 /// A century: longer histories are typing errors.
 const MAX_HISTORY: Span = Span::from_days(36_525);
 const MAX_RATE: f64 = 1e8;

@@ -122,6 +122,16 @@ fn every_mistake_is_named_with_its_place_and_what_was_expected() {
 }
 
 #[test]
+fn a_knob_without_its_section_brings_the_section() {
+    let error = Experiment::parse(&PLANTED.replace("kms.quota", "quota")).unwrap_err().to_string();
+    assert!(
+        error.starts_with("line 20, column ")
+            && error.contains("unknown field `knobs.quota` (did you mean `kms.quota`?)"),
+        "{error}"
+    );
+}
+
+#[test]
 fn what_is_too_large_or_does_not_fit_is_refused() {
     let many = "kms.quota = [500, 2000]\nobjects.count = { from = 1, to = 900, step = 1 }";
     assert!(error("kms.quota = [500, 2000]", many).contains("panels a chart"));

@@ -39,6 +39,24 @@ fn read(folder: &Path, name: &str) -> String {
 }
 
 #[test]
+fn a_folder_for_results_that_is_not_there_is_made_and_a_file_in_its_place_is_refused() {
+    let folder = folder();
+    let to = |output: &str| {
+        s3seal(folder.path()).args(["experiment", "run", "planted.toml", "-o", output]).output().unwrap()
+    };
+    let made = to("new/results");
+    assert_eq!(made.status.code(), Some(0), "{}", String::from_utf8_lossy(&made.stderr));
+    assert!(names(&folder.path().join("new/results")).iter().any(|name| name.ends_with("-planted")));
+    let refused = to("planted.toml");
+    assert_eq!(refused.status.code(), Some(2));
+    assert!(
+        String::from_utf8_lossy(&refused.stderr)
+            .contains("--output planted.toml: no folder can be made there")
+    );
+    assert!(refused.stdout.is_empty(), "before anything runs");
+}
+
+#[test]
 fn a_result_is_a_folder_of_its_own_and_a_line_of_history_and_is_never_replaced() {
     let folder = folder();
     let results = folder.path().join("results");

@@ -15,7 +15,7 @@ struct Trail {
 }
 
 impl Trail {
-    fn push(&mut self, second: usize, source: &str, name: &str, more: Value) {
+    fn push(&mut self, second: usize, source: &str, name: &str, more: &Value) {
         let mut record = json!({
             "eventVersion": "1.11",
             "eventTime": format!("2026-11-24T12:{:02}:{:02}Z", second / 60, second % 60),
@@ -41,7 +41,7 @@ impl Trail {
         }
         let mut record = more.clone();
         record["requestParameters"] = request;
-        self.push(second, "s3", name, record);
+        self.push(second, "s3", name, &record);
     }
 
     /// A write that the bucket's default, or its own wish, put under `sse`.
@@ -64,7 +64,7 @@ impl Trail {
         for (name, value) in more.as_object().into_iter().flatten() {
             record[name] = value.clone();
         }
-        self.push(second, "kms", name, record);
+        self.push(second, "kms", name, &record);
     }
 
     fn profile(&self) -> Profile {
@@ -164,7 +164,7 @@ fn a_503_of_kmss_quota_is_a_call_and_one_of_s3s_own_is_none() {
 fn setting(trail: &mut Trail, second: usize, algorithm: &str) {
     let rule = json!({ "ApplyServerSideEncryptionByDefault": { "SSEAlgorithm": algorithm }, "BucketKeyEnabled": false });
     let parameters = json!({ "bucketName": "b", "ServerSideEncryptionConfiguration": { "Rule": rule } });
-    trail.push(second, "s3", "PutBucketEncryption", json!({ "requestParameters": parameters }));
+    trail.push(second, "s3", "PutBucketEncryption", &json!({ "requestParameters": parameters }));
 }
 
 #[test]

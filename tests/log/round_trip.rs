@@ -58,7 +58,7 @@ pub(crate) fn profile_of(text: &str, format: &Format, assume: Option<SseMode>) -
             Turn::Duplicate => profiler.duplicate(),
             Turn::Again => {}
             Turn::End => return profiler.finish(&account),
-            other => panic!("{other:?}"),
+            Turn::Bad(line) => panic!("{line:?}"),
         }
     }
 }

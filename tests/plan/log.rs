@@ -3,8 +3,14 @@
 use std::fmt::Write;
 use std::path::Path;
 use std::process::{Command, Output};
+use std::sync::Arc;
 
+use s3seal::plan::Question;
+use s3seal::workload::log::{CsvFormat, Trace};
+use s3seal::workload::{Replay, ReplayOptions, Scenario, Source};
 use serde_json::Value;
+
+use super::desk::plan_for;
 
 /// Requests by second: quiet, then busy.
 const SECONDS: [u32; 12] = [3, 4, 3, 5, 4, 40, 45, 38, 42, 4, 3, 5];
@@ -86,6 +92,53 @@ fn raw_lines_become_a_page_with_a_choice_its_reasons_and_a_chart() {
     );
     let again = run(folder.path(), &["plan", "--trace", "access.log", "--html", "plan.html"]);
     assert_eq!(again.status.code(), Some(1), "what exists is not replaced");
+}
+
+/// What a log reads may be gone by then; no mode is to blame for that.
+#[test]
+fn reads_of_what_is_not_there_miss_no_demand_and_throttled_requests_still_do() {
+    let mut text = "time,op,key\n".to_owned();
+    for n in 0..300 {
+        // Every third read finds nothing, in any mode.
+        let (second, at) = (n / 100, n % 100);
+        for (ms, line) in [
+            (0, format!("DELETE,gone{n}")),
+            (5, format!("GET,gone{n}")),
+            (5, "GET,old".into()),
+            (6, "GET,old".into()),
+        ] {
+            writeln!(text, "{second}.{at:02}{ms},{line}").unwrap();
+        }
+    }
+    let trace = Arc::new(Trace::read("trace.csv", text.as_bytes(), CsvFormat::default()).unwrap());
+    let plan = |quota: u64, mode: &str| {
+        let scenario =
+            Scenario::parse(&format!("[kms]\nquota = {quota}\n[retry]\npolicy = \"none\"")).unwrap();
+        let source =
+            Source::Replay(Replay::new(Arc::clone(&trace), &scenario, ReplayOptions::default()).unwrap());
+        let question = format!(
+            "[objectives]\nkeep = \"failed<0.1%\"\n[constraints]\nmodes = [\"{mode}\"]\n[candidates]\nquota = [{quota}]\nsensitivity = false"
+        );
+        plan_for(&source, &Question::parse(&question).unwrap())
+    };
+    for mode in ["sse-s3", "sse-kms"] {
+        let kept = plan(5_000, mode);
+        assert!(kept.feasible, "{mode}: {}", kept.answer);
+        let failed = kept.choice.as_ref().unwrap().figures.failed.value;
+        assert!((failed - 0.25).abs() < 1e-9, "it says what happens: {failed}");
+        assert!(
+            kept.notes.iter().any(|note| note.starts_with("25.0 % of the requests fail in every mode")),
+            "{:?}",
+            kept.notes
+        );
+    }
+    // 200 calls a second are needed; those beyond the quota fail of it.
+    let missed = plan(150, "sse-kms");
+    assert!(
+        !missed.feasible && missed.choice.as_ref().unwrap().missed[0].starts_with("failed is "),
+        "{}",
+        missed.answer
+    );
 }
 
 #[test]

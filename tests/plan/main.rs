@@ -8,3 +8,4 @@ mod law;
 mod log;
 mod region;
 mod story;
+mod transition;

@@ -2,6 +2,7 @@
 
 use super::desk::{Story, asked, choice, plan_for};
 use s3seal::plan::{Plan, Verdict};
+use s3seal::report::Style;
 
 #[track_caller]
 fn says(plan: &Plan, text: &str) {
@@ -44,6 +45,17 @@ fn a_hot_read_bucket_takes_a_bucket_key_unless_it_hardly_lives() {
         choice(&story.plan(Some(("\"60s\"", "\"100ms\"")))),
         "kms-cached, age 30s, 1000 uses, quota 300/s"
     );
+}
+
+#[test]
+fn of_another_mode_the_best_says_why_it_was_not_chosen() {
+    let scenario = "[arrival]\nrate = 100\n[mix]\nPutObject = 1\nGetObject = 9\n[objects]\ncount = 50\n[kms]\nquota = 300";
+    let question = "[constraints]\nmodes = [\"sse-kms-bucket-key\", \"kms-cached\"]\n[candidates]\nmax_age = [\"1s\", \"9s\"]\nmax_uses = [5, 1000]\nquota = [300]\nrequests = 8_000";
+    let story = Story { scenario, question };
+    let plan = story.plan(None);
+    assert_eq!(choice(&plan), "sse-kms-bucket-key, quota 300/s");
+    says(&plan, "Not kms-cached, age 9s, 1000 uses, quota 300/s: ");
+    assert_eq!(plan.why.iter().filter(|why| why.contains("kms-cached")).count(), 1);
 }
 
 #[test]
@@ -171,6 +183,12 @@ fn growth_passes_the_quota_in_a_month_that_the_rate_decides() {
     // 250 · 1.08¹⁸ = 999; a second has 1,000 of them; with room, in two digits.
     assert_eq!(growth.request_quota.unwrap().value, 1_300);
     assert_eq!(growth.request_by.unwrap().value, "2027-08", "nine months after November 2026");
+    // Four times the load costs four times as much, if the quota lets it through.
+    let (now, then) = (growth.adds_now_usd.value.decimal(), growth.adds_at_horizon_usd.value.decimal());
+    assert!(
+        then > now * rust_decimal::Decimal::new(39, 1) && then < now * rust_decimal::Decimal::new(41, 1),
+        "{now} {then}"
+    );
     // One call a second too many is enough; and there may be too many now.
     let at_quota = |quota: u64| {
         let (source, mut question) = story.told(None);
@@ -183,6 +201,61 @@ fn growth_passes_the_quota_in_a_month_that_the_rate_decides() {
     assert_eq!((now.quota_passed_in.value, now.request_by.unwrap().value), (Some(0), "2026-11".into()));
     let slow = story.plan(Some(("8%/month", "3%/month"))).growth.unwrap();
     assert_eq!((slow.quota_passed_in.value, slow.request_quota), (None, None));
+}
+
+#[test]
+fn what_costs_more_never_pays_however_little_the_change_costs() {
+    let scenario = "[arrival]\nrate = 50\n[objects]\ncount = 3\n[kms]\nquota = 1000";
+    let question = "[constraints]\naudit_per_object = true\ncurrent = \"sse-s3\"\nmodes = [\"sse-kms\"]";
+    let story = Story { scenario, question };
+    let plan = story.plan(None);
+    let transition = plan.transition.as_ref().unwrap();
+    assert_eq!(transition.ways[0].usd.value.to_string(), "0.00", "three objects");
+    assert_eq!(transition.break_even.as_ref().unwrap().value, "never");
+    let text = plan.to_text(Style::default());
+    assert!(text.contains("more than under sse-s3, USD/month") && !text.contains("saved against"), "{text}");
+    let saving = story.plan(Some(("\"sse-s3\"", "\"dsse-kms\"")));
+    assert_eq!(saving.transition.as_ref().unwrap().break_even.as_ref().unwrap().value, "0");
+    assert!(saving.to_text(Style::default()).contains("saved against dsse-kms, USD/month"));
+}
+
+#[test]
+fn a_bill_of_filling_caches_says_that_it_is_too_high() {
+    let scenario = "[arrival]\nrate = 100\n[objects]\ncount = 100\n[kms]\nquota = 1000\n[bucket_key]\nlifetime = \"10s\"";
+    let question = "[constraints]\nkey_custody = \"account\"\nmodes = [\"sse-kms-bucket-key\"]\n[candidates]\nrequests = 20_000";
+    let story = Story { scenario, question };
+    let steady = story.plan(None);
+    assert!(
+        steady.choice.as_ref().unwrap().figures.steady && !steady.answer.contains("at most"),
+        "{}",
+        steady.answer
+    );
+    assert!(!steady.to_text(Style::default()).contains("<= "));
+    let filling = story.plan(Some(("\"10s\"", "\"1h\"")));
+    assert!(filling.answer.contains("encryption adds at most"), "{}", filling.answer);
+    assert!(
+        filling.to_text(Style::default()).contains("  <= ")
+            && filling.notes.iter().any(|note| note.starts_with("<= at most: in 1 of 1 runs"))
+    );
+}
+
+#[test]
+fn a_throttled_candidate_is_marked_as_the_bill_of_fewer_requests() {
+    let scenario = "[arrival]\nrate = 400\n[kms]\nquota = 390\n[retry]\npolicy = \"none\"";
+    let question = "[constraints]\nkey_custody = \"account\"\nmodes = [\"sse-kms\"]\n[candidates]\nquota = [390, 1000]\nrequests = 20_000";
+    let story = Story { scenario, question };
+    let plan = story.plan(None);
+    let [throttled, free] = &plan.candidates[..] else { panic!("{:#?}", plan.candidates) };
+    let share = |of: &s3seal::plan::Judged| {
+        of.figures.as_ref().unwrap_or_else(|| panic!("{of:?}")).billed_share.value
+    };
+    assert!((0.9..0.99).contains(&share(throttled)) && share(free).to_bits() == 1.0_f64.to_bits());
+    let text = plan.to_text(Style::default());
+    let row = |title: &str| {
+        text.lines().find(|line| line.contains(title) && line.contains(" at once")).unwrap().to_owned()
+    };
+    assert!(row("quota 390/s").contains('†') && !row("quota 1000/s").contains('†'), "{text}");
+    assert!(plan.notes.iter().any(|note| note.starts_with("† The bill of fewer requests")));
 }
 
 #[test]

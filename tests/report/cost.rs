@@ -107,6 +107,41 @@ fn a_bucket_key_saves_what_its_requests_would_have_paid_for_under_plain_sse_kms(
 }
 
 #[test]
+fn the_bill_of_fewer_requests_is_marked_where_it_stands_and_the_mark_says_how_many() {
+    let said = |done: u64| {
+        let plain = sse_kms(400, done);
+        let report = priced(&[(SseMode::SseKms, &plain), (SseMode::SseKmsBucketKey, &warm(400))], &pricing());
+        assert!(report.runs[1].billed_share().is_none(), "it did all of them");
+        (report.runs[0].billed_share(), report)
+    };
+    let (share, report) = said(300);
+    assert!((share.unwrap() - 0.75).abs() < 1e-9);
+    let total = &cost(&report, 0).total;
+    assert!(*total < cost(&said(400).1, 0).total, "it looks cheaper");
+    let explained = "of those offered it has 75.0 % under sse-kms";
+    let text = report.to_text(Style::default());
+    let row = |mode: &str| {
+        let rows = text.lines().skip_while(|line| !line.contains("Cost, USD"));
+        rows.map(str::to_owned).find(|line| line.starts_with(mode)).unwrap()
+    };
+    assert_eq!(
+        (row("sse-kms ").matches('†').count(), row("sse-kms-bucket-key").matches('†').count()),
+        (2, 0),
+        "{text}"
+    );
+    let prose = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let (table, prices) = (prose.find("Cost, USD").unwrap(), prose.find("Prices in").unwrap());
+    let mark = prose.find(explained).expect(&text);
+    assert!(table < mark && mark < prices, "right below the tables");
+    assert!(report.to_markdown().contains(explained));
+    let page = report.to_html();
+    assert!(page.contains(explained) && page.contains("of 75.0 % of the requests"));
+    // One in a hundred is the least that is marked.
+    assert_eq!((said(397).0.is_some(), said(396).0.is_some()), (false, true));
+    assert!(!said(397).1.to_text(Style::default()).contains('†'));
+}
+
+#[test]
 fn dsse_pays_by_the_byte_and_rests_on_a_price_that_is_not_confirmed() {
     let recorder = sse_kms(400, 400);
     let report = priced(&[(SseMode::DsseKms, &recorder), (SseMode::SseKms, &recorder)], &pricing());

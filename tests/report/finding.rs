@@ -122,14 +122,18 @@ fn caches_that_are_filling_are_told_with_the_command_that_shows_the_month() {
         said,
         "KMS calls and costs of sse-kms-bucket-key are those of caches still filling, not of a month: keys live for 300 s, \
          but the run warmed up for 3.00 s and measured 5.00 s; for the steady state run `s3seal sim` with --warm-up 300s \
-         --duration 300s (a trace has to be that long)."
+         --duration 300s (a trace has to be that long; without a warm-up, twenty times a key's life)."
     );
     // Beside the three sentences, beside the bill, and on the page.
     assert_eq!(rules(&filling), [Rule::Tail, Rule::Quota, Rule::Change, Rule::Filling]);
     // Even where nothing was called: the keys were not seen to be renewed.
-    assert!(
-        report(lifetime, lifetime - 1).filling().is_some()
-            && report(lifetime - 1, lifetime).filling().is_some()
+    assert!(report(lifetime, lifetime - 1).filling().is_some());
+    // A twentieth of what is measured may be cold; all of a key's life without a warm-up, the rest of it after a short one.
+    let fills = |warm_up_ns, measured_ns| report(warm_up_ns, measured_ns).filling().is_some();
+    assert_eq!((fills(0, 20 * lifetime - 1), fills(0, 20 * lifetime)), (true, false));
+    assert_eq!(
+        (fills(lifetime * 9 / 10 - 1, 2 * lifetime), fills(lifetime * 9 / 10, 2 * lifetime)),
+        (true, false)
     );
     let page = filling.to_html();
     assert!(page.contains("cache still filling") && page.matches("--warm-up 300s").count() >= 2);

@@ -53,7 +53,7 @@ fn shared(counts: &Counts) -> Counts {
 const QUOTAS: [u64; 2] = [40, 100_000];
 
 /// Compares every cell; gives how many had counts.
-fn compare(source: &Source, limits: &[Limits]) -> usize {
+pub(crate) fn compare(source: &Source, limits: &[Limits]) -> usize {
     let cells = grid(source, &Options::default(), limits, &QUOTAS).unwrap();
     assert_eq!(cells.len(), limits.len());
     let mut exact = 0;
@@ -122,7 +122,7 @@ fn scenarios() -> impl Strategy<Value = String> {
     })
 }
 
-fn limits() -> impl Strategy<Value = Vec<Limits>> {
+pub(crate) fn limits() -> impl Strategy<Value = Vec<Limits>> {
     let one = (prop_oneof![5_u64..60, 60_u64..2_000], prop_oneof![1_u64..6, 6_u64..80, Just(1 << 32)])
         .prop_map(|(ms, max_uses)| Limits { max_age: Span::from_millis(ms), max_uses });
     prop::collection::vec(one, 1..5)
@@ -149,7 +149,7 @@ fn plain() -> Scenario {
 }
 
 /// Every pair of `ages` in milliseconds and `uses`.
-fn every(ages: &[u64], uses: &[u64]) -> Vec<Limits> {
+pub(crate) fn every(ages: &[u64], uses: &[u64]) -> Vec<Limits> {
     let pairs = ages.iter().flat_map(|ms| uses.iter().map(move |uses| (*ms, *uses)));
     pairs.map(|(ms, max_uses)| Limits { max_age: Span::from_millis(ms), max_uses }).collect()
 }

@@ -3,6 +3,7 @@
 mod billing;
 mod fast;
 mod grid;
+mod grid_trace;
 mod laws;
 mod ledger;
 mod live;

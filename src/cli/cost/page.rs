@@ -117,6 +117,10 @@ impl Page<'_> {
                 scenario.per_million.map(|usd| sum_of(scenario, usd)).unwrap_or_default()
             });
         }
+        if self.scenarios.iter().any(|scenario| scenario.part.is_some()) {
+            let part = |scenario: &Scenario| scenario.part.clone().unwrap_or_else(|| "100 %".into());
+            sum("  for so many of the requests offered", &part);
+        }
         sum("KMS calls", &|scenario| grouped(u128::from(scenario.kms_requests)));
         table
     }

@@ -96,6 +96,7 @@ impl Runs {
                 baseline: None,
                 per_million: cost.and_then(|cost| Some(cost.per_million?.encryption_adds)),
                 kms_requests: cost.map_or(0, |cost| cost.kms_requests),
+                part: run.billed_percentage(),
                 bill: prices.bill(&usage)?,
                 list: prices.list(&usage)?,
                 lacks: None,

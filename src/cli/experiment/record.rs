@@ -28,18 +28,15 @@ impl Day {
     }
 }
 
-/// Refuses to run for a folder that exists, or below none.
-pub(super) fn refuse<'n>(
+/// Makes the folder `below` where there is none; refuses to run for a folder in it that exists.
+pub(super) fn prepare<'n>(
     below: &Path,
     day: &Day,
     names: impl Iterator<Item = &'n str>,
 ) -> Result<(), Failure> {
-    if !below.is_dir() {
-        return Err(Failure::usage(format_args!(
-            "--output {}: there is no such directory; make it first",
-            below.display()
-        )));
-    }
+    fs::create_dir_all(below).map_err(|error| {
+        Failure::usage(format_args!("--output {}: no folder can be made there: {error}", below.display()))
+    })?;
     for folder in names.map(|name| day.folder(below, name)) {
         if folder.symlink_metadata().is_ok() {
             return Err(Failure::usage(format_args!(

@@ -22,7 +22,7 @@ use rust_decimal::prelude::ToPrimitive;
 use self::bar::{Row, bars};
 use super::figure::{self, NONE, count, rate, share, time};
 use super::search::WHICH;
-use super::table::money;
+use super::table::{FEWER, fewer, money};
 use super::text::{SAVES, caller, rate_of};
 use super::{Cost, CostAttribution, CostShare, Kind, PhaseMeans, Report, Rule, Search, Share, Summary};
 use crate::cost::grouped_decimal;
@@ -377,7 +377,11 @@ fn cost_section(report: &Report) -> Markup {
             let text = |usd: Usd| grouped_decimal(usd.decimal(), 2);
             Row {
                 label: html! { (run.mode) (chip(run)) },
-                value: html! { (money(cost, cost.total)) small { "encryption adds " (money(cost, adds)) } },
+                value: html! {
+                    (money(cost, cost.total))
+                    @if let Some(part) = run.billed_share() { (FEWER) small { "of " (figure::share(Some(part))) " of the requests" } }
+                    small { "encryption adds " (money(cost, adds)) }
+                },
                 parts: vec![
                     ("part", size(base), format!("requests {} USD a month", text(base))),
                     ("m1", size(adds), format!("encryption adds {} USD a month", text(adds))),
@@ -410,6 +414,7 @@ fn cost_section(report: &Report) -> Markup {
                     li { span class="swatch part" {} "requests" }
                     li { span class="swatch m1" {} "encryption adds" }
                 }
+                @if let Some(fewer) = fewer(runs) { p class="alarm" { (fewer) } }
                 @if let Some(filling) = report.filling() { p class="alarm" { (filling) } }
                 @if priced.iter().any(|(_, cost)| cost.saves.is_some()) { p { "Saves, in the table: " (SAVES) "." } }
                 @if priced.iter().any(|(_, cost)| !cost.confirmed) { p { "* rests on a price that is not confirmed." } }
