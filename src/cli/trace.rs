@@ -162,9 +162,14 @@ pub(super) fn note(name: &str, trace: &Trace) -> String {
         (1, Some(first)) => format!(" One line of it could not be used: {first}."),
         (count, Some(first)) => format!(" {count} lines of it could not be used, the first: {first}."),
     };
+    let spread = if trace.spread {
+        " It has whole seconds: requests of a second follow one another evenly in it."
+    } else {
+        ""
+    };
     format!(
         "Requests, objects, sizes, buckets and principals are those of the trace {name}: {} requests on {} objects over {}, of \
-         which {} exist at the start because they are used before they are written. The scenario gives what is around them.{bad}",
+         which {} exist at the start because they are used before they are written.{spread} The scenario gives what is around them.{bad}",
         trace.arrivals.len(),
         trace.objects,
         trace.length(),

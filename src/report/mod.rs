@@ -17,6 +17,7 @@ mod finding;
 mod hdr;
 mod json;
 mod objective;
+mod phases;
 mod record;
 mod recorder;
 mod search;

@@ -12,7 +12,8 @@ use hdrhistogram::serialization::{Deserializer, Serializer, V2DeflateSerializer}
 use serde::{Deserialize, Serialize};
 
 use super::distribution::{Distribution, empty};
-use super::recorder::{Answers, OperationRecord, Phase, Phases, Recorder, Window};
+use super::phases::Phases;
+use super::recorder::{Answers, OperationRecord, Phase, Recorder, Window};
 use super::series::Second;
 use super::summary::{Ended, Member, Run, S3Requests, SecondSummary, Summary};
 use super::tally::{Calls, Tally, ranked};
@@ -213,12 +214,12 @@ impl OperationCoded {
     }
 
     fn decode(&self) -> Result<OperationRecord, String> {
-        let decoded = |coded: &[Coded]| {
-            let mut phases = Phases::default();
+        let decoded = |coded: &[Coded; Phase::ALL.len()]| {
+            let mut phases: [Distribution; Phase::ALL.len()] = Default::default();
             for (phase, coded) in phases.iter_mut().zip(coded) {
                 *phase = coded.decode()?;
             }
-            Ok::<_, String>(phases)
+            Ok::<_, String>(Phases::from(phases))
         };
         let [kms_calls, throttles, retries] = self.counts;
         Ok(OperationRecord {

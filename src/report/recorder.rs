@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use super::cost::class;
 use super::distribution::Distribution;
+use super::phases::Phases;
 use super::series::Series;
 use super::summary::{Ended, S3Requests};
 use super::tally::{Calls, Count, Tally};
@@ -69,9 +70,6 @@ impl Phase {
     }
 }
 
-/// A distribution per phase.
-pub(super) type Phases = [Distribution; Phase::ALL.len()];
-
 /// What one operation left.
 #[derive(Clone, Debug)]
 pub(super) struct OperationRecord {
@@ -114,9 +112,8 @@ impl OperationRecord {
     }
 
     pub(super) fn merge(&mut self, other: &Self) {
-        for (ours, theirs) in [(&mut self.succeeded, &other.succeeded), (&mut self.failed, &other.failed)] {
-            ours.iter_mut().zip(theirs).for_each(|(ours, theirs)| ours.merge(theirs));
-        }
+        self.succeeded.merge(&other.succeeded);
+        self.failed.merge(&other.failed);
         let pairs = self.endings.iter_mut().zip(other.endings);
         for (ours, theirs) in pairs.chain(self.sources.iter_mut().zip(other.sources)) {
             add(ours, theirs);
@@ -285,17 +282,7 @@ impl Recorder {
             add(&mut record.bytes, row.bytes);
         }
         let phases = if succeeded { &mut record.succeeded } else { &mut record.failed };
-        // In the order of `Phase::ALL`.
-        let spans = [
-            row.finished.since(row.due),
-            row.finished.since(row.started),
-            row.started.since(row.due),
-            row.kms_wait,
-            row.crypto,
-            row.store,
-            row.s3,
-        ];
-        phases.iter_mut().zip(spans).for_each(|(phase, span)| phase.record(span));
+        phases.record(row);
     }
 
     /// Counts one KMS call, whoever caused it.

@@ -21,6 +21,9 @@ use crate::workload::{Arrival, FleetStart, Placement, Scenario, Source, Stop};
 
 /// So many requests may be under way before the simulator looks which of them have ended.
 const ROOM_MIN: usize = 1_024;
+/// So many arrivals are drawn before the first of them is taken: enough for their objects to come from main memory all at
+/// once, few enough to stay in the first-level cache.
+const BLOCK: usize = 64;
 
 pub(super) fn simulation<'s, C, S>(
     source: &Source,
@@ -181,18 +184,21 @@ where
         match self.options.concurrency {
             None => {
                 let mut arrivals = arrivals;
-                let mut next = arrivals.next();
-                while let Some(arrival) = next {
-                    next = arrivals.next();
-                    if let Some(next) = &next {
-                        self.objects.fetch_ahead(next.object);
+                let mut block = Vec::with_capacity(BLOCK);
+                loop {
+                    block.extend(arrivals.by_ref().take(BLOCK));
+                    if block.is_empty() {
+                        break;
                     }
-                    while self.next_event().is_some_and(|at| at <= arrival.due) {
-                        self.turn(true);
+                    self.objects.fetch_ahead(&block);
+                    for arrival in block.drain(..) {
+                        while self.next_event().is_some_and(|at| at <= arrival.due) {
+                            self.turn(true);
+                        }
+                        last_due = arrival.due;
+                        self.requests += 1;
+                        self.arrive(&arrival, placement.as_ref());
                     }
-                    last_due = arrival.due;
-                    self.requests += 1;
-                    self.arrive(&arrival, placement.as_ref());
                 }
             }
             Some(_) => last_due = self.closed_loop(scenario, arrivals, end, placement.as_ref()),

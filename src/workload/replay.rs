@@ -13,10 +13,15 @@ use super::quantity::span_text;
 use super::scenario::{
     ArrivalProcess, History, Layout, Objects, Popularity, Principals, Puts, Scenario, Stop,
 };
+use crate::pipeline::reads;
+use crate::request::Operation;
 use crate::units::{NANOS_PER_SECOND, Span, Timestamp};
 
 /// Speeds count in millionths: due times stay whole numbers, and speed 1 leaves them as they are.
 const UNIT: u64 = 1_000_000;
+/// A request that comes so soon after the first write of its object, in the run, may come before the write's end: as long as
+/// KMS and S3 take together in nearly all cases.
+const CLOSE: Span = Span::from_seconds(1);
 /// Fastest replay.
 const SPEED_MAX: f64 = 1e6;
 
@@ -36,6 +41,16 @@ impl Default for ReplayOptions {
     fn default() -> Self {
         Self { speed: 1.0, warm_up: Span::ZERO, stop: None }
     }
+}
+
+/// What is known of an object before the run.
+#[derive(Clone, Copy, Debug)]
+enum Met {
+    No,
+    /// First at that instant.
+    Written(Timestamp),
+    /// It is there at the start.
+    There,
 }
 
 /// Why a trace makes no run.
@@ -168,17 +183,34 @@ impl Replay {
         self.trace.naming.in_region(&self.scenario.kms.region)
     }
 
-    /// The objects that exist before it begins.
+    /// The objects that exist before it begins: those that it uses before it writes them, and those that it uses within
+    /// a second of their first write. The log says that these were there, and by its times alone, or faster than it was, the
+    /// run could come before the write is done.
     pub fn population(&self) -> Population {
-        let mut buckets = vec![0; usize::try_from(self.trace.objects).unwrap_or(usize::MAX)];
-        for arrival in &self.trace.arrivals {
-            if let Some(bucket) = usize::try_from(arrival.object).ok().and_then(|o| buckets.get_mut(o)) {
-                *bucket = arrival.bucket;
+        let objects = usize::try_from(self.trace.objects).unwrap_or(usize::MAX);
+        let (mut buckets, mut met) = (vec![0; objects], vec![Met::No; objects]);
+        let slot = |object: u64| usize::try_from(object).ok().filter(|object| *object < objects);
+        for object in self.trace.existing.iter().filter_map(|(object, _)| slot(*object)) {
+            met[object] = Met::There;
+        }
+        let mut close = Vec::new();
+        for arrival in self.arrivals() {
+            let Some(object) = slot(arrival.object) else { continue };
+            buckets[object] = arrival.bucket;
+            match met[object] {
+                Met::No if arrival.operation == Operation::PutObject => {
+                    met[object] = Met::Written(arrival.due);
+                }
+                Met::Written(first) if reads(arrival.operation) && arrival.due.since(first) < CLOSE => {
+                    close.push((arrival.object, arrival.bytes));
+                    met[object] = Met::There;
+                }
+                _ => {}
             }
         }
-        let bucket = |object: u64| usize::try_from(object).ok().and_then(|o| buckets.get(o).copied());
-        let existing = self.trace.existing.iter();
-        let listed = existing.map(|&(object, bytes)| (object, bytes, bucket(object).unwrap_or(0)));
+        let existing = self.trace.existing.iter().copied().chain(close);
+        let listed =
+            existing.map(|(object, bytes)| (object, bytes, slot(object).map_or(0, |at| buckets[at])));
         Population::listed(&self.scenario, listed)
     }
 

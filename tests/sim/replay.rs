@@ -208,13 +208,32 @@ fn names_sizes_operations_and_times_are_those_of_the_trace() {
 }
 
 #[test]
-fn only_what_is_used_before_it_is_written_exists_at_the_start() {
+fn only_what_is_used_before_it_is_written_or_right_after_exists_at_the_start() {
     let source = replay(SMALL, &Scenario::default(), ReplayOptions::default());
     let population = source.population();
     let existing: Vec<_> = population.iter().map(|e| (e.object, e.bytes, e.bucket)).collect();
-    // cat, and old, whose size nobody tells: the reader's default.
-    assert_eq!(existing, [(0, 3_000, 0), (2, 16 << 10, 1)]);
-    assert!(!population.exists(1), "dog is written first");
+    // cat; dog, which is written first and read at once; and old, whose size nobody tells: the reader's default.
+    assert_eq!(existing, [(0, 3_000, 0), (1, 5_000, 0), (2, 16 << 10, 1)]);
+}
+
+/// A log says only the second, and only what succeeded is replayed: a read finds its object even where the write that it
+/// follows takes longer in the run than it took.
+#[test]
+fn what_is_read_right_after_its_first_write_is_found_at_any_speed() {
+    let text = format!(
+        "{HEADER}1,PUT,b,dog,10,p\n1,GET,b,dog,10,p\n1,HEAD,b,dog,10,p\n3,COPY,b,dog,10,p\n9,GET,b,dog,10,p\n"
+    );
+    for speed in [1.0, 1e4] {
+        let options = ReplayOptions { speed, ..ReplayOptions::default() };
+        let source = replay(&text, &Scenario::default(), options);
+        for mode in SseMode::ALL {
+            let endings: Vec<Ending> = outcomes(&source, mode).iter().map(|row| row.ending).collect();
+            assert_eq!(endings, [Ending::Succeeded; 5], "{mode} at {speed}");
+        }
+    }
+    let late = format!("{HEADER}1,PUT,b,dog,10,p\n9,GET,b,dog,10,p\n");
+    let source = replay(&late, &Scenario::default(), ReplayOptions::default());
+    assert!(!source.population().exists(0), "it is made by the run");
 }
 
 #[test]

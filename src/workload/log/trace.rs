@@ -9,7 +9,7 @@ use super::csv::{CsvFormat, CsvTrace};
 use super::error::{BadLines, LogError};
 use super::name::Names;
 use crate::request::Operation;
-use crate::units::Span;
+use crate::units::{NANOS_PER_SECOND, Span};
 use crate::workload::arrival::{Arrival, Shape};
 use crate::workload::name::Naming;
 use crate::workload::rule::MAX_PARTS;
@@ -25,6 +25,8 @@ pub struct Trace {
     pub existing: Vec<(u64, u64)>,
     /// How many objects there are; ids lie below it.
     pub objects: u64,
+    /// Whether the log has whole seconds alone, so that the requests of a second were spread over it.
+    pub spread: bool,
     /// The lines that could not be used.
     pub bad: BadLines,
 }
@@ -50,8 +52,12 @@ impl Trace {
     /// The calls of a multipart upload become one arrival, at the instant of the first of them: the parts follow inside
     /// it, all of their mean size (docs/ARCHITECTURE.md). An object that an upload writes and that is read later counts as
     /// existing, since nobody reads what uploads of a run write.
+    ///
+    /// Where all times are whole seconds, as in access logs and `CloudTrail`, the requests of a second follow one another
+    /// evenly within it: nobody sent all of them at its beginning. The counts of seconds stay as they are.
     pub(super) fn gather(arrivals: Vec<Arrival>, names: Names, bad: BadLines) -> Self {
-        let arrivals = with_whole_uploads(arrivals);
+        let mut arrivals = with_whole_uploads(arrivals);
+        let spread = spread(&mut arrivals);
         let objects = names.object_count();
         let mut met = vec![false; usize::try_from(objects).unwrap_or(usize::MAX)];
         let mut existing = Vec::new();
@@ -75,13 +81,31 @@ impl Trace {
                 _ => {}
             }
         }
-        Self { arrivals, naming: Naming::of_trace(names), existing, objects, bad }
+        Self { arrivals, naming: Naming::of_trace(names), existing, objects, spread, bad }
     }
 
     /// From the first request to the last.
     pub fn length(&self) -> Span {
         self.arrivals.last().map_or(Span::ZERO, |last| Span::from_nanos(last.due.as_nanos()))
     }
+}
+
+/// Spreads those of a second over it, where no time has a fraction of one; gives whether any moved.
+fn spread(arrivals: &mut [Arrival]) -> bool {
+    let whole = |arrival: &Arrival| arrival.due.as_nanos().is_multiple_of(NANOS_PER_SECOND);
+    if !arrivals.iter().all(whole) {
+        return false;
+    }
+    let mut moved = false;
+    for second in arrivals.chunk_by_mut(|one, next| one.due == next.due) {
+        let count = second.len() as u64;
+        for (place, arrival) in (0..).zip(second) {
+            let after = u128::from(NANOS_PER_SECOND) * u128::from(place) / u128::from(count);
+            arrival.due = arrival.due + Span::from_nanos(u64::try_from(after).expect("less than a second"));
+            moved |= place > 0_u64;
+        }
+    }
+    moved
 }
 
 /// `arrivals` with each upload's calls in one; an end without a beginning is left out, for it writes nothing.
@@ -122,4 +146,42 @@ fn with_whole_uploads(arrivals: Vec<Arrival>) -> Vec<Arrival> {
         arrival.index = index;
     }
     whole
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::units::Timestamp;
+
+    fn at(nanos: u64) -> Arrival {
+        Arrival {
+            index: 0,
+            due: Timestamp::from_nanos(nanos),
+            object: 0,
+            bytes: 1,
+            shape: Shape::Whole,
+            operation: Operation::GetObject,
+            bucket: 0,
+            kms_key: 0,
+            principal: 0,
+        }
+    }
+
+    fn dues(nanos: &[u64]) -> (bool, Vec<u64>) {
+        let mut arrivals: Vec<Arrival> = nanos.iter().map(|nanos| at(*nanos)).collect();
+        let moved = spread(&mut arrivals);
+        (moved, arrivals.iter().map(|arrival| arrival.due.as_nanos()).collect())
+    }
+
+    #[test]
+    fn requests_of_a_whole_second_follow_one_another_within_it() {
+        const S: u64 = NANOS_PER_SECOND;
+        assert_eq!(
+            dues(&[0, 0, 0, 0, S, 3 * S, 3 * S]),
+            (true, vec![0, S / 4, S / 2, S / 4 * 3, S, 3 * S, 3 * S + S / 2])
+        );
+        assert_eq!(dues(&[0, S, 2 * S]), (false, vec![0, S, 2 * S]));
+        // One fraction shows that the log has them: those of an instant were sent at that instant.
+        assert_eq!(dues(&[0, 0, S + 1]), (false, vec![0, 0, S + 1]));
+    }
 }
