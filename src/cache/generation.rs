@@ -90,10 +90,37 @@ mod tests {
     }
 
     #[test]
+    fn a_change_reaches_whoever_holds_the_generation_of_that_key() {
+        let generations = Generations::new();
+        let held = generations.of(&key());
+        let mut seen = vec![held.stamp()];
+        let changes: [fn(&Generations); 4] = [
+            |all| all.invalidate(&key()),
+            Generations::invalidate_all,
+            |all| all.disable(&key()),
+            |all| all.enable(&key()),
+        ];
+        for change in changes {
+            change(&generations);
+            assert!(!seen.contains(&held.stamp()));
+            seen.push(held.stamp());
+        }
+        let disabled: Vec<_> = seen.iter().map(|stamp| stamp.is_disabled()).collect();
+        assert_eq!(disabled, [false, false, false, true, false]);
+    }
+
+    #[test]
     fn pruning_keeps_what_is_referred_to_and_what_is_disabled() {
         let generations = Generations::new();
         let held = generations.of(&key());
         assert_eq!(generations.prune(), 0);
+        drop(held);
+        assert_eq!(generations.prune(), 1);
+        let other = |digit: char| key().as_str().replace('6', &digit.to_string()).parse().unwrap();
+        let held = generations.of(&key());
+        generations.of(&other('7'));
+        generations.of(&other('8'));
+        assert_eq!(generations.prune(), 2);
         drop(held);
         assert_eq!(generations.prune(), 1);
         generations.disable(&key());

@@ -192,6 +192,15 @@ mod tests {
     }
 
     #[test]
+    fn what_nobody_limits_is_limited_as_in_the_encryption_sdk_and_a_memo_by_age_alone() {
+        let age = Span::from_seconds(1);
+        let limits =
+            UsageLimits { max_age: age, max_uses: 4_294_967_296, max_bytes: 9_223_372_036_854_775_807 };
+        assert_eq!(UsageLimits::of_age(age), limits);
+        assert_eq!(UsageLimits::memo(age), UsageLimits { max_uses: u64::MAX, max_bytes: u64::MAX, ..limits });
+    }
+
+    #[test]
     fn a_life_ends_after_its_last_instant_and_not_at_it() {
         let last_at = Timestamp::from_seconds(1);
         let life = Life { sent_at: Timestamp::ZERO, last_at, refresh_at: Timestamp::MAX };
@@ -208,6 +217,18 @@ mod tests {
                 assert!((1..=1_024).contains(&lease));
             }
         }
+    }
+
+    #[test]
+    fn a_lease_is_a_64th_for_all_stripes_and_gives_exactly_what_it_holds() {
+        let limits = UsageLimits { max_uses: 10_000, max_bytes: 1 << 20, ..LIMITS };
+        let mut lease = limits.lease(2);
+        assert_eq!(lease, Lease { uses: 78, bytes: 8_192 });
+        assert!(!lease.take(8_193));
+        assert!(lease.take(8_192) && !lease.take(1) && lease.take(0));
+        assert_eq!(lease, Lease { uses: 76, bytes: 0 });
+        assert_eq!((lease.uses(), Balance::full(limits).uses()), (76, 10_000));
+        assert!((0..76).all(|_| lease.take(0)) && !lease.take(0));
     }
 
     #[test]

@@ -282,10 +282,12 @@ impl Pool {
             .find(|at| fits(*at, taken))
             .or_else(|| fits(next, 0).then_some(next))
             .or_else(|| {
+                // Not in order: a second change may come before the window that follows the first one's.
                 changes
                     .filter(|at| *at > next)
                     .flat_map(|at| [at, window_start(at.second() + 1)])
-                    .find(|at| fits(*at, 0))
+                    .filter(|at| fits(*at, 0))
+                    .min()
             });
         Throttled { earliest: earliest.unwrap_or(Timestamp::MAX) }
     }
@@ -425,6 +427,39 @@ mod tests {
     }
 
     #[test]
+    fn the_first_of_two_raises_in_one_window_need_not_be_the_one_that_suffices() {
+        let mut pool = window(2);
+        pool.change(at(4200), 3).unwrap();
+        pool.change(at(4500), 5).unwrap();
+        assert_eq!(pool.admit(4, at(100)), Err(Throttled { earliest: at(4500) }));
+    }
+
+    #[test]
+    fn what_a_raise_leaves_to_the_background_waits_for_the_next_window() {
+        let mut pool = window(2).with_background(Background::Constant(3));
+        pool.change(at(4500), 5).unwrap();
+        // At the raise the neighbour took one of the five.
+        assert_eq!(pool.admit(5, at(100)), Err(Throttled { earliest: at(5000) }));
+        assert!(pool.admit(5, at(5000)).is_ok());
+    }
+
+    #[test]
+    fn a_change_at_the_start_is_the_rate_from_the_start() {
+        let mut pool = bucket(10, 1);
+        pool.change(at(0), 20).unwrap();
+        assert!(pool.admit(1, at(0)).is_ok());
+        assert_eq!(pool.admit(1, at(0)), Err(Throttled { earliest: at(50) }));
+    }
+
+    #[test]
+    fn a_pool_tells_its_rule_and_what_its_quota_is_at_an_instant() {
+        let mut pool = window(2);
+        pool.change(at(500), 4).unwrap();
+        assert_eq!(pool.rule(), ThrottleRule::FixedWindow { per_second: 2 });
+        assert_eq!([0, 499, 500, 9_000].map(|millis| pool.capacity(at(millis))), [2, 2, 4, 4]);
+    }
+
+    #[test]
     fn all_pools_admit_or_none_is_charged() {
         for (store, other, account) in
             [(window(10), window(8), window(2)), (bucket(10, 10), bucket(1, 8), bucket(1, 2))]
@@ -447,6 +482,20 @@ mod tests {
             // Hammering a strict bucket starves the caller: the refusal at 90 ms took what had refilled.
             assert_eq!(admitted(&pool, 1, at(100)), u32::from(!uses));
             assert_eq!(admitted(&pool, 1, at(250)), 1);
+        }
+    }
+
+    #[test]
+    fn a_bucket_that_a_refusal_emptied_says_when_it_holds_enough_again() {
+        let strict = |pool: Pool| pool.with_throttled_using_quota(true);
+        // Empty at 100 ms, two units are 200 ms away; beside a neighbour who takes half, empty at 200 ms, 400 ms.
+        for (pool, refused, passes) in [
+            (strict(bucket(10, 4)), at(100), at(300)),
+            (strict(bucket(10, 4).with_background(Background::Constant(5))), at(200), at(600)),
+        ] {
+            assert_eq!(admitted(&pool, 4, at(0)), 4);
+            assert_eq!(pool.admit(2, refused), Err(Throttled { earliest: passes }));
+            assert!(pool.admit(2, passes).is_ok());
         }
     }
 
