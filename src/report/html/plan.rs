@@ -185,14 +185,14 @@ fn pareto(points: &[PlanPoint]) -> Markup {
                 @if counted { " Hollow dots, in the row above, were counted and not run: one pass over the requests tells their calls and so \
                     their bill, as a run would, and no response time. None of them can be the choice." }
             }
-            div class="card top" {
+            div class="grid one" { div class="card top" {
                 (drawn)
                 ul class="legend" {
                     @for mode in modes { li { (swatch(mode)) (mode) } }
                     @if counted { li { span class="swatch hollow" {} "counted, not run" } }
                     li { small { "across: USD a month that encryption adds; up: p99 response time" } }
                 }
-            }
+            } }
         }
     }
 }
