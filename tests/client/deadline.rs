@@ -8,9 +8,9 @@ use s3seal::client::{KeyError, KeyRequest};
 use s3seal::units::Span;
 use tokio::runtime::{self, Handle, Runtime};
 use tokio::task::yield_now;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{sleep, timeout};
 
-use crate::stub::{Answer, Stub, arn, assert_quiet, builder, request};
+use crate::stub::{Answer, Stub, arn, assert_quiet, builder, refused_after, request};
 
 fn runtime() -> Runtime {
     runtime::Builder::new_current_thread().enable_time().build().unwrap()
@@ -34,15 +34,7 @@ async fn each_waiter_gives_up_at_its_own_deadline_whatever_the_order_in_which_th
     let cache = builder(&kms).call_max(Span::from_seconds(60)).build().unwrap();
     let request = request(&cache);
     // All park at the first flight in order, and at the second, which hangs from second 5 to 15, in any.
-    let tasks = [4, 0, 3, 1, 2].map(|late| {
-        let (cache, request) = (cache.clone(), request.clone());
-        tokio::spawn(async move {
-            sleep(Duration::from_secs(late)).await;
-            let asked = Instant::now();
-            let result = cache.encrypt_key(&request, Some(1)).await;
-            (result.unwrap_err(), asked.elapsed())
-        })
-    });
+    let tasks = [4, 0, 3, 1, 2].map(|late| refused_after(&cache, &request, late));
     sleep(Duration::from_millis(4_500)).await;
     cache.invalidate(&arn());
     for task in tasks {

@@ -8,7 +8,9 @@ use s3seal::kms::RetryPolicy;
 use s3seal::units::Span;
 use tokio::time::{Instant, sleep};
 
-use crate::stub::{Answer, Stub, arn, assert_quiet, builder, disabled, request, throttled, unavailable};
+use crate::stub::{
+    Answer, Stub, arn, assert_quiet, builder, disabled, refused_after, request, throttled, unavailable,
+};
 
 const NO_RETRY: RetryPolicy = RetryPolicy::NONE;
 
@@ -74,15 +76,7 @@ async fn nobody_waits_past_the_deadline_for_a_service_that_hangs_and_no_flight_i
     let cache =
         builder(&kms).wait_max(Span::from_seconds(10)).call_max(Span::from_seconds(60)).build().unwrap();
     let request = request(&cache);
-    let ask = |late: u64| {
-        let (cache, request) = (cache.clone(), request.clone());
-        tokio::spawn(async move {
-            sleep(Duration::from_secs(late)).await;
-            let asked = Instant::now();
-            let result = cache.encrypt_key(&request, Some(1)).await;
-            (result.unwrap_err(), asked.elapsed())
-        })
-    };
+    let ask = |late| refused_after(&cache, &request, late);
     let waiters = [0, 1, 5, 9].map(ask);
     for waiter in waiters {
         let (error, waited) = waiter.await.unwrap();

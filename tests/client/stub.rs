@@ -8,11 +8,13 @@ use std::time::Duration;
 use s3seal::DataKeyCache;
 use s3seal::cache::UsageLimits;
 use s3seal::client::{
-    Builder, Clock, Decrypt, GenerateDataKey, GeneratedKey, KeyRequest, KeyService, ServiceError,
+    Builder, Clock, Decrypt, GenerateDataKey, GeneratedKey, KeyError, KeyRequest, KeyService, ServiceError,
 };
 use s3seal::envelope::{DataKey, EncryptionContext, KeyArn, WrappingKey};
 use s3seal::request::Principal;
 use s3seal::units::Span;
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, sleep};
 
 /// What a call meets.
 #[derive(Clone, Debug)]
@@ -109,6 +111,21 @@ pub(crate) fn request(cache: &DataKeyCache) -> KeyRequest {
 pub(crate) fn request_of(cache: &DataKeyCache, app: &str) -> KeyRequest {
     let context = EncryptionContext::new([("app", app)]).unwrap();
     cache.request(arn(), context, Principal::new("111122223333", "writer", ""))
+}
+
+/// Asks for a key that does not come, `late` seconds from now: with what that ended, and after how long.
+pub(crate) fn refused_after(
+    cache: &DataKeyCache,
+    request: &KeyRequest,
+    late: u64,
+) -> JoinHandle<(KeyError, Duration)> {
+    let (cache, request) = (cache.clone(), request.clone());
+    tokio::spawn(async move {
+        sleep(Duration::from_secs(late)).await;
+        let asked = Instant::now();
+        let result = cache.encrypt_key(&request, Some(1)).await;
+        (result.unwrap_err(), asked.elapsed())
+    })
 }
 
 /// Nothing waits and no flight is up.

@@ -3,10 +3,11 @@
 use std::fmt::Write as _;
 use std::sync::Arc;
 
+use crate::round_trip::profile_with;
 use s3seal::request::{KmsCall, Outcome, SseMode};
 use s3seal::sim::{self, Options, Sink};
-use s3seal::workload::log::{Account, CsvFormat, Format, LogReader, Seen, Trace, Turn};
-use s3seal::workload::profile::{Profile, ProfileOptions, Profiler};
+use s3seal::workload::log::{CsvFormat, Trace};
+use s3seal::workload::profile::ProfileOptions;
 use s3seal::workload::{Replay, ReplayOptions, Scenario, Source};
 
 /// Objects that are older than the log, in one bucket.
@@ -53,29 +54,11 @@ fn log() -> String {
     text
 }
 
-fn profile(text: &str) -> Profile {
-    let format: Format = "csv".parse().unwrap();
-    let mut profiler = Profiler::new(ProfileOptions::default());
-    let (mut account, mut seen) = (Account::default(), Seen::default());
-    let mut reader = LogReader::open("log", text.as_bytes(), &format).unwrap();
-    loop {
-        match reader.turn(&mut seen).unwrap() {
-            Turn::Entry(entry) => {
-                account.read += 1;
-                profiler.record(&entry);
-            }
-            Turn::Again => {}
-            Turn::End => return profiler.finish(&account),
-            other => panic!("{other:?}"),
-        }
-    }
-}
-
 #[test]
 fn a_profile_and_the_simulation_of_one_log_find_the_same_kms_calls_in_every_mode() {
     let text = log();
     let trace = Arc::new(Trace::read("log.csv", text.as_bytes(), CsvFormat::default()).unwrap());
-    let profile = profile(&text);
+    let profile = profile_with(ProfileOptions::default(), &text, &"csv".parse().unwrap());
     for mode in SseMode::ALL {
         let replay = Replay::new(Arc::clone(&trace), &Scenario::default(), ReplayOptions::default()).unwrap();
         let mut calls = Calls::default();

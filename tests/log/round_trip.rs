@@ -40,12 +40,14 @@ fn scenario() -> Scenario {
 /// The profile of a log before which the objects came to be as in [`scenario`].
 pub(crate) fn profile_of(text: &str, format: &Format, assume: Option<SseMode>) -> Profile {
     let history = Span::from_millis(1);
-    let mut profiler = Profiler::new(ProfileOptions {
-        assume,
-        bucket_key_lifetime: LIFETIME,
-        history,
-        ..ProfileOptions::default()
-    });
+    let options =
+        ProfileOptions { assume, bucket_key_lifetime: LIFETIME, history, ..ProfileOptions::default() };
+    profile_with(options, text, format)
+}
+
+/// The profile of a log that has no bad line.
+pub(crate) fn profile_with(options: ProfileOptions, text: &str, format: &Format) -> Profile {
+    let mut profiler = Profiler::new(options);
     profiler.file(format.name());
     let (mut account, mut seen) = (Account::default(), Seen::default());
     let mut reader = LogReader::open("log", text.as_bytes(), format).unwrap();
