@@ -194,6 +194,13 @@ fn kms(out: &mut String, profile: &Profile) -> std::fmt::Result {
     for (name, range) in [("GenerateDataKey", kms.generate_data_key), ("Decrypt", kms.decrypt)] {
         writeln!(out, "  {name:<20} {}", spread(range))?;
     }
+    if kms.update.high > 0 {
+        writeln!(out, "  {:<22} {}", "UpdateObjectEncryption", spread(kms.update))?;
+    }
+    if kms.by_session != 0 {
+        let calls = grouped(kms.likely_by_session());
+        writeln!(out, "  {calls} if each session of a role fetches Bucket Keys of its own")?;
+    }
     writeln!(out, "  the mode is known by: {}", list(&kms.basis))?;
     if seen > 0 {
         writeln!(out, "  {} calls agree", grouped(kms.agreed))?;

@@ -7,6 +7,7 @@ use std::borrow::Cow;
 
 use super::json::{Cursor, Fault};
 use super::order::{At, Order};
+use crate::workload::log::entry::{behind_partition, of_arn};
 
 /// A text that a record may have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,6 +45,7 @@ pub(super) enum Field {
     AskedKey,
     KeyId,
     S3Arn,
+    ExpressArn,
     TrailArn,
     DefaultSse,
     DefaultBucketKey,
@@ -80,6 +82,8 @@ pub(super) enum Place {
     Configuration,
     Rule,
     ByDefault,
+    Update,
+    UpdateKms,
     Response,
     Additional,
     Resource,
@@ -87,7 +91,7 @@ pub(super) enum Place {
 
 impl Place {
     /// All of them, in the order of their numbers.
-    pub(super) const ALL: [Self; 10] = [
+    pub(super) const ALL: [Self; 12] = [
         Self::Record,
         Self::Identity,
         Self::Request,
@@ -95,6 +99,8 @@ impl Place {
         Self::Configuration,
         Self::Rule,
         Self::ByDefault,
+        Self::Update,
+        Self::UpdateKms,
         Self::Response,
         Self::Additional,
         Self::Resource,
@@ -160,14 +166,20 @@ fn use_of(place: Place, name: &[u8]) -> Use {
         (Place::Request, b"x-amz-server-side-encryption-bucket-key-enabled") => Text(F::AskedBucketKey),
         (Place::Request, b"x-amz-server-side-encryption-aws-kms-key-id") => Text(F::AskedKey),
         (Place::Request, b"keyId") => Text(F::KeyId),
-        (Place::Request, b"encryptionContext") => Part(Place::Context),
+        // `ReEncrypt` has one for each key.
+        (Place::Request, b"encryptionContext" | b"destinationEncryptionContext") => Part(Place::Context),
         (Place::Request, b"ServerSideEncryptionConfiguration") => Part(Place::Configuration),
+        (Place::Request, b"ObjectEncryption") => Part(Place::Update),
         (Place::Context, b"aws:s3:arn") => Text(F::S3Arn),
+        (Place::Context, b"aws:s3express:arn") => Text(F::ExpressArn),
         (Place::Context, b"aws:cloudtrail:arn") => Text(F::TrailArn),
         (Place::Configuration, b"Rule") => List(Place::Rule),
         (Place::Rule, b"ApplyServerSideEncryptionByDefault") => Part(Place::ByDefault),
         (Place::Rule, b"BucketKeyEnabled") => Text(F::DefaultBucketKey),
         (Place::ByDefault, b"SSEAlgorithm") => Text(F::DefaultSse),
+        (Place::Update, b"SSE-KMS") => Part(Place::UpdateKms),
+        (Place::UpdateKms, b"KMSKeyArn") => Text(F::AskedKey),
+        (Place::UpdateKms, b"BucketKeyEnabled") => Text(F::AskedBucketKey),
         (Place::Response, b"x-amz-server-side-encryption") => Text(F::Sse),
         (Place::Response, b"x-amz-server-side-encryption-bucket-key-enabled") => Text(F::BucketKey),
         (Place::Response, b"x-amz-server-side-encryption-aws-kms-key-id") => Text(F::AnsweredKey),
@@ -394,13 +406,9 @@ impl<'a> Fields<'a> {
         self.object(place, cursor, order)?;
         let lower = self.take(Field::ResourceLower);
         let Some(arn) = self.take(Field::Resource).or(lower) else { return Ok(()) };
-        // Of any partition: `arn:aws-cn:s3:::bucket/key`.
-        let of_service =
-            arn.strip_prefix("arn:").and_then(|arn| arn.split_once(':')).map_or("", |(_, rest)| rest);
-        let slot = if let Some(path) = of_service.strip_prefix("s3:::") {
-            let is_object = path.contains('/');
-            if self.has(Field::ResourceS3) && is_object { Field::ResourceLast } else { Field::ResourceS3 }
-        } else if of_service.starts_with("kms:") && of_service.contains(":key/") {
+        let slot = if let Some((_, key)) = of_arn(&arn) {
+            if self.has(Field::ResourceS3) && key.is_some() { Field::ResourceLast } else { Field::ResourceS3 }
+        } else if behind_partition(&arn).starts_with("kms:") && arn.contains(":key/") {
             Field::ResourceKey
         } else {
             return Ok(());
