@@ -58,7 +58,19 @@ enum Kind {
     },
     /// In ascending order, not empty.
     Samples(Vec<Span>),
+    Tabulated {
+        minimum: Span,
+        /// Without the minimum, which would bend a cell; one each [`CELLS`]-th.
+        quantiles: Vec<Span>,
+        /// For the ends.
+        law: Box<Kind>,
+    },
 }
+
+/// Cells of a table of quantiles: a draw's upper 12 bits say which.
+const CELLS: u64 = 1 << 12;
+/// Cells at either end of a table in which the law itself is asked: there its quantiles bend.
+const END_CELLS: u64 = CELLS / 64;
 
 fn span(field: &'static str, value: Span) -> Result<Span, ServiceTimeError> {
     if value <= SPAN_MAX {
@@ -142,23 +154,51 @@ impl ServiceTime {
         Self::empirical(samples)
     }
 
+    /// The same law, drawn several times as fast, for what every request draws: 63 of 64 draws are interpolated between 4,096 of
+    /// its quantiles, at most 0.001 % off for σ ≤ 0.62 and 0.01 % for any; the ends are exact. Takes 32 KiB, and 4,096 exact
+    /// draws to make.
+    #[must_use]
+    pub fn tabulated(self) -> Self {
+        let Self(law) = self;
+        let Kind::Lognormal { minimum, median, sigma } = law else { return Self(law) };
+        let unbent = Kind::Lognormal { minimum: Span::ZERO, median, sigma };
+        let quantiles = (0..CELLS).map(|cell| unbent.quantile_of(cell << (64 - CELLS.ilog2())));
+        let quantiles = quantiles.chain([unbent.quantile_of(u64::MAX)]).collect();
+        Self(Kind::Tabulated { minimum, quantiles, law: Box::new(law) })
+    }
+
     /// One service time. A constant takes nothing from the stream, the others one number.
     ///
     /// # Cost
-    /// Lognormal about 40 ns; samples a few, and the cache misses of their table.
+    /// Lognormal about 40 ns; samples and tables a few, and the cache misses of their table.
     #[inline]
     pub fn draw(&self, stream: &mut Stream) -> Span {
         match &self.0 {
             Kind::Constant(value) => *value,
-            _ => self.quantile_of(stream.next_u64()),
+            law => law.quantile_of(stream.next_u64()),
         }
     }
 
+    /// The `per_mille`-quantile, for display: 500 is the median, 990 is p99.
+    pub fn quantile(&self, per_mille: u16) -> Span {
+        self.0.quantile_of(u64::MAX / 1_000 * u64::from(per_mille.min(1_000)))
+    }
+}
+
+impl Kind {
     /// The quantile of u / 2⁶⁴.
     fn quantile_of(&self, u: u64) -> Span {
-        match &self.0 {
-            Kind::Constant(value) => *value,
-            Kind::Lognormal { minimum, median, sigma } => {
+        match self {
+            Self::Constant(value) => *value,
+            Self::Tabulated { minimum, quantiles, law } => {
+                let cell = u >> (64 - CELLS.ilog2());
+                if (END_CELLS..CELLS - END_CELLS).contains(&cell) {
+                    interpolated(quantiles, u).max(*minimum)
+                } else {
+                    law.quantile_of(u)
+                }
+            }
+            Self::Lognormal { minimum, median, sigma } => {
                 // The midpoint of one of 2⁵³ cells: never 0 and never 1.
                 #[expect(clippy::cast_precision_loss, reason = "53 bits fit")]
                 let p = ((u >> 11) as f64 + 0.5) / (1u64 << 53) as f64;
@@ -171,23 +211,22 @@ impl ServiceTime {
                 let drawn = Span::from_nanos(nanos as u64);
                 drawn.max(*minimum)
             }
-            Kind::Samples(samples) => {
-                let position = u128::from(u) * (samples.len() as u128 - 1);
-                #[expect(clippy::cast_possible_truncation, reason = "the upper half is below the length")]
-                let (index, fraction) = ((position >> 64) as usize, position as u64);
-                let low = samples[index];
-                let high = samples[(index + 1).min(samples.len() - 1)];
-                let gap = u128::from((high - low).as_nanos());
-                let part = ((gap * u128::from(fraction)) >> 64) as u64;
-                low + Span::from_nanos(part)
-            }
+            Self::Samples(samples) => interpolated(samples, u),
         }
     }
+}
 
-    /// The `per_mille`-quantile, for display: 500 is the median, 990 is p99.
-    pub fn quantile(&self, per_mille: u16) -> Span {
-        self.quantile_of(u64::MAX / 1_000 * u64::from(per_mille.min(1_000)))
-    }
+/// What lies u / 2⁶⁴ of the way through `samples`.
+#[inline]
+fn interpolated(samples: &[Span], u: u64) -> Span {
+    let position = u128::from(u) * (samples.len() as u128 - 1);
+    #[expect(clippy::cast_possible_truncation, reason = "the upper half is below the length")]
+    let (index, fraction) = ((position >> 64) as usize, position as u64);
+    let low = samples[index];
+    let high = samples[(index + 1).min(samples.len() - 1)];
+    let gap = u128::from((high - low).as_nanos());
+    let part = ((gap * u128::from(fraction)) >> 64) as u64;
+    low + Span::from_nanos(part)
 }
 
 #[expect(clippy::cast_precision_loss, reason = "an hour is 3.6e12 ns, below 2⁵³")]
@@ -318,6 +357,32 @@ mod tests {
         let below = drawn.iter().filter(|t| **t < ms(5)).count();
         // Binomial(10,000, ½): four standard deviations are 200.
         assert!(below.abs_diff(5_000) < 200, "{below}");
+    }
+
+    #[test]
+    fn a_table_draws_what_its_law_draws() {
+        for (sigma, off_by_at_most) in [(0.0, 0.0), (0.29, 1e-5), (0.62, 1e-5), (SIGMA_MAX, 1e-4)] {
+            let law = ServiceTime::lognormal(ms(1), ms(27), sigma).unwrap();
+            let table = law.clone().tabulated();
+            let (mut of_law, mut of_table) = (Seed(3).stream("table", 0), Seed(3).stream("table", 0));
+            let mut exact = 0;
+            for _ in 0..100_000 {
+                let (drawn, expected) = (table.draw(&mut of_table), law.draw(&mut of_law));
+                exact += u32::from(drawn == expected);
+                // Both round down to nanoseconds.
+                let allowed = as_float(expected) * off_by_at_most + 1.0;
+                assert!(
+                    as_float(drawn - expected) + as_float(expected - drawn) <= allowed,
+                    "{drawn} {expected}"
+                );
+            }
+            assert!(exact > 100_000 / 40, "the ends are exact: {exact}");
+            for per_mille in [0, 1, 999, 1_000] {
+                assert_eq!(table.quantile(per_mille), law.quantile(per_mille));
+            }
+        }
+        let constant = ServiceTime::constant(ms(5)).unwrap();
+        assert_eq!(constant.clone().tabulated(), constant);
     }
 
     #[test]

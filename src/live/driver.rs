@@ -182,6 +182,20 @@ where
     if scenario.s3.prefix_limits {
         core = core.with_prefix_limits();
     }
+    let (s3, stalls, placement) = (S3Times::new(scenario), Stalls::new(scenario), Placement::new(scenario));
+    // Tables of popularity are made here: of millions of objects they take longer than the first requests may lag.
+    let mut arrivals: Box<dyn Iterator<Item = Arrival> + '_> = match source {
+        Source::Scenario(scenario) if options.concurrency.is_some() => {
+            // The clients, not the schedule, decide when a run is over.
+            let endless = Scenario { stop: Stop::Operations(u64::MAX), ..scenario.clone() };
+            Box::new(Arrivals::new(&endless))
+        }
+        Source::Scenario(scenario) => {
+            let (machine, machines) = options.shard.unwrap_or((0, 1));
+            Box::new(Arrivals::new(scenario).shard(machine.into(), machines.into()))
+        }
+        Source::Replay(replay) => Box::new(replay.arrivals()),
+    };
     let noise = Clock::start(options.time).noise();
     let (sender, receiver) = channel();
     // From here on time runs.
@@ -199,9 +213,9 @@ where
         in_flight_max: options.in_flight_max,
         concurrency: options.concurrency,
         idle: options.concurrency.unwrap_or(0),
-        s3: S3Times::new(scenario),
-        stalls: Stalls::new(scenario),
-        placement: Placement::new(scenario),
+        s3,
+        stalls,
+        placement,
         queue: EventQueue::new(),
         running: Slab::new(),
         fetches: Slab::new(),
@@ -233,18 +247,7 @@ where
         progress,
         sink,
     };
-    Ok(match source {
-        Source::Scenario(scenario) if options.concurrency.is_some() => {
-            // The clients, not the schedule, decide when a run is over.
-            let endless = Scenario { stop: Stop::Operations(u64::MAX), ..scenario.clone() };
-            driver.run(scenario, &mut Arrivals::new(&endless), buffers)
-        }
-        Source::Scenario(scenario) => {
-            let (machine, machines) = options.shard.unwrap_or((0, 1));
-            driver.run(scenario, &mut Arrivals::new(scenario).shard(machine.into(), machines.into()), buffers)
-        }
-        Source::Replay(replay) => driver.run(scenario, &mut replay.arrivals(), buffers),
-    })
+    Ok(driver.run(scenario, &mut arrivals, buffers))
 }
 
 /// A request and what the driver knows of it.

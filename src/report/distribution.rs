@@ -1,6 +1,8 @@
 //! How a length of time is distributed: a histogram that exists only once there is something in it.
 
-use hdrhistogram::Histogram;
+use std::borrow::Cow;
+
+use hdrhistogram::{Histogram, RecordError};
 use serde::{Deserialize, Serialize};
 
 use crate::units::Span;
@@ -9,6 +11,9 @@ use crate::units::Span;
 const DIGITS: u8 = 3;
 /// The histogram covers this much at first (216 KiB) and grows when more is recorded.
 const FIRST_REACH: Span = Span::from_seconds(64);
+/// So many spans are counted at once, so that their counters come from memory together: one by one, half of the time of a
+/// record is waiting for its counter.
+const PENDING: usize = 64;
 
 /// A distribution of spans with three significant digits, mergeable without loss.
 ///
@@ -22,7 +27,52 @@ pub struct Distribution {
     pub(super) max: u64,
     /// Of all spans, in nanoseconds.
     pub(super) sum: u64,
-    pub(super) spans: Option<Box<Histogram<u64>>>,
+    pub(super) spans: Option<Box<Spans>>,
+}
+
+/// A histogram of spans other than zero, the last of which are still to be counted.
+#[derive(Clone, Debug)]
+pub(super) struct Spans {
+    counted: Histogram<u64>,
+    pending: [u64; PENDING],
+    held: usize,
+}
+
+impl Default for Spans {
+    fn default() -> Self {
+        Self { counted: empty(), pending: [0; PENDING], held: 0 }
+    }
+}
+
+impl Spans {
+    #[inline]
+    fn record(&mut self, nanos: u64) {
+        self.pending[self.held] = nanos;
+        self.held += 1;
+        if self.held == PENDING {
+            self.count();
+        }
+    }
+
+    #[inline(never)]
+    fn count(&mut self) {
+        for &nanos in &self.pending[..self.held] {
+            if self.counted.record(nanos).is_err() {
+                // Only where usize is too narrow for the grown array; the maximum is exact all the same.
+                self.counted.saturating_record(nanos);
+            }
+        }
+        self.held = 0;
+    }
+
+    fn all(&self) -> Cow<'_, Histogram<u64>> {
+        if self.held == 0 {
+            return Cow::Borrowed(&self.counted);
+        }
+        let mut all = self.clone();
+        all.count();
+        Cow::Owned(all.counted)
+    }
 }
 
 impl Distribution {
@@ -35,11 +85,20 @@ impl Distribution {
         }
         self.max = self.max.max(nanos);
         self.sum = self.sum.saturating_add(nanos);
-        let spans = self.spans.get_or_insert_with(|| Box::new(empty()));
-        if spans.record(nanos).is_err() {
-            // Only where usize is too narrow for the grown array; the maximum is exact all the same.
-            spans.saturating_record(nanos);
-        }
+        self.spans.get_or_insert_default().record(nanos);
+    }
+
+    /// Counts `count` spans of `nanos`, which are in `max` and `sum` already.
+    ///
+    /// # Errors
+    /// Only where usize is too narrow for the grown array.
+    pub(super) fn restore(&mut self, nanos: u64, count: u64) -> Result<(), RecordError> {
+        self.spans.get_or_insert_default().counted.record_n(nanos, count)
+    }
+
+    /// Those other than zero.
+    fn histogram(&self) -> Option<Cow<'_, Histogram<u64>>> {
+        self.spans.as_ref().map(|spans| spans.all())
     }
 
     /// Adds what `other` counted; the order of merges makes no difference.
@@ -47,16 +106,17 @@ impl Distribution {
         self.zeros = self.zeros.saturating_add(other.zeros);
         self.max = self.max.max(other.max);
         self.sum = self.sum.saturating_add(other.sum);
-        let Some(theirs) = &other.spans else { return };
-        match &mut self.spans {
-            Some(ours) => ours.add(theirs.as_ref()).expect("a growing histogram takes any value"),
-            None => self.spans = Some(theirs.clone()),
+        if let Some(theirs) = other.histogram() {
+            let ours = &mut self.spans.get_or_insert_default().counted;
+            ours.add(theirs.as_ref()).expect("a growing histogram takes any value");
         }
     }
 
     /// How many spans were counted.
     pub fn count(&self) -> u64 {
-        self.zeros.saturating_add(self.spans.as_ref().map_or(0, |spans| spans.len()))
+        let others =
+            self.spans.as_ref().map_or(0, |spans| spans.counted.len().saturating_add(spans.held as u64));
+        self.zeros.saturating_add(others)
     }
 
     /// The figures of a report.
@@ -85,7 +145,7 @@ impl Distribution {
         if sum > 0 {
             steps.push((sum, 0));
         }
-        if let Some(spans) = &self.spans {
+        if let Some(spans) = self.histogram() {
             for step in spans.iter_recorded() {
                 sum = sum.saturating_add(step.count_at_value());
                 steps.push((sum, spans.highest_equivalent(step.value_iterated_to()).min(self.max)));
@@ -98,7 +158,7 @@ impl Distribution {
     pub fn to_histogram(&self) -> Histogram<u64> {
         let reach = self.max.max(FIRST_REACH.as_nanos());
         let mut whole = Histogram::new_with_max(reach, DIGITS).expect("within the crate's bounds");
-        if let Some(spans) = &self.spans {
+        if let Some(spans) = self.histogram() {
             // Near u64::MAX a step ends above the maximum that it was made for: let it grow.
             whole.auto(true);
             whole.add(spans.as_ref()).expect("a growing histogram takes any value");
@@ -113,7 +173,7 @@ impl Distribution {
         if rank == self.count() {
             return self.max;
         }
-        match &self.spans {
+        match self.histogram() {
             Some(spans) if rank > self.zeros => {
                 let mut left = rank - self.zeros;
                 for step in spans.iter_recorded() {
@@ -181,6 +241,24 @@ mod tests {
         let figures = mostly_zero.percentiles();
         assert_eq!((figures.count, figures.p99, figures.p999), (100, 0, 5_000_000));
         assert_eq!(mostly_zero.to_histogram().len(), 100);
+    }
+
+    /// However many of the last spans are still to be counted, all of them are in every figure.
+    #[test]
+    fn spans_count_from_when_they_are_recorded() {
+        let mut some = Distribution::default();
+        for n in 1..=3 * PENDING as u64 {
+            some.record(Span::from_nanos(n));
+            let figures = some.percentiles();
+            assert_eq!((figures.count, figures.p50, figures.max), (n, n.div_ceil(2), n));
+            assert_eq!((some.to_histogram().len(), some.steps().len() as u64), (n, n));
+            let mut twice = some.clone();
+            twice.merge(&some);
+            assert_eq!(
+                (twice.count(), twice.percentiles().p50, twice.sum),
+                (2 * n, n.div_ceil(2), n * (n + 1))
+            );
+        }
     }
 
     #[test]

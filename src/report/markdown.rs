@@ -6,7 +6,7 @@ use super::chart::chart;
 use super::figure::{self, count};
 use super::search::WHICH;
 use super::table::{Tone, fewer, groups, label};
-use super::text::SAVES;
+use super::text::{Callers, MEMBER_USD, Member, SAVES, callers};
 use super::{Report, Search, Summary};
 
 /// Cells of a row of blocks: a pull request's width.
@@ -43,6 +43,7 @@ impl Report {
                 let _ = writeln!(out, "{}\n", escaped(&sentence));
             }
             blocks(&mut out, &self.runs);
+            members(&mut out, &self.runs);
             if self.runs.iter().any(|run| run.cost.is_some()) {
                 let _ = writeln!(out, "- Saves: {SAVES}.");
             }
@@ -136,6 +137,19 @@ fn blocks(out: &mut String, runs: &[Summary]) {
         let _ = writeln!(out, "{name}  {}  peak {}", chart.within, count(run.kms.peak_calls_per_s));
     }
     out.push_str("```\n\n");
+}
+
+fn members(out: &mut String, runs: &[Summary]) {
+    let Some(Callers { run, title, members }) = callers(runs) else { return };
+    let money: Vec<&str> = MEMBER_USD.into_iter().filter(|_| run.cost.is_some()).collect();
+    let headings = [&["", "name", "calls", "throttled"], &money[..]].concat();
+    let rules = "--:|".repeat(headings.len() - 2);
+    let _ = writeln!(out, "{}\n\n| {} |\n|:--|:--|{rules}", escaped(&title), headings.join(" | "));
+    for Member { what, shares, usd, name } in members {
+        let name = name.map_or_else(|| "all others".into(), |name| escaped(&figure::name(&name, 200)));
+        let _ = writeln!(out, "| {what} | {name} | {} |", [&shares[..], &usd[..]].concat().join(" | "));
+    }
+    out.push('\n');
 }
 
 /// Letters that Markdown or HTML reads are shown as themselves.

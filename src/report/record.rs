@@ -11,7 +11,7 @@ use hdrhistogram::Histogram;
 use hdrhistogram::serialization::{Deserializer, Serializer, V2DeflateSerializer};
 use serde::{Deserialize, Serialize};
 
-use super::distribution::{Distribution, empty};
+use super::distribution::Distribution;
 use super::phases::Phases;
 use super::recorder::{Answers, OperationRecord, Phase, Recorder, Window};
 use super::series::Second;
@@ -168,8 +168,7 @@ impl Coded {
             if histogram.lowest_equivalent(value) == 0 {
                 distribution.zeros = count;
             } else {
-                let spans = distribution.spans.get_or_insert_with(|| Box::new(empty()));
-                spans.record_n(value, count).map_err(|error| error.to_string())?;
+                distribution.restore(value, count).map_err(|error| error.to_string())?;
             }
         }
         Ok(distribution)

@@ -315,9 +315,30 @@ pub(super) fn caller(runs: &[Summary]) -> Option<&Summary> {
     most.filter(|run| run.kms.calls > 0)
 }
 
-/// Who causes the KMS calls of the run that calls most and what each costs, where there is more than one who could.
-fn members(out: &mut String, runs: &[Summary], style: Style) {
-    let Some(run) = caller(runs) else { return };
+/// Who causes the KMS calls of the run that calls most.
+pub(super) struct Callers<'a> {
+    pub(super) run: &'a Summary,
+    pub(super) title: String,
+    pub(super) members: Vec<Member>,
+}
+
+/// One of them, or all others of its kind.
+pub(super) struct Member {
+    /// Of the first of its kind, which that is.
+    pub(super) what: &'static str,
+    /// Shares of the run's calls, and of its own that were throttled.
+    pub(super) shares: [String; 2],
+    /// What its KMS requests and all of it cost a month; empty without prices.
+    pub(super) usd: Vec<String>,
+    pub(super) name: Option<String>,
+}
+
+/// Headings of what members cost.
+pub(super) const MEMBER_USD: [&str; 2] = ["KMS USD/mo", "all USD/mo"];
+
+/// The callers of `runs`, where there is more than one who could be.
+pub(super) fn callers(runs: &[Summary]) -> Option<Callers<'_>> {
+    let run = caller(runs)?;
     let (calls, unpriced) = (&run.attribution, CostAttribution::default());
     let cost = run.cost.as_ref().map_or(&unpriced, |cost| &cost.attribution);
     let lists = [
@@ -326,32 +347,41 @@ fn members(out: &mut String, runs: &[Summary], style: Style) {
         ("operation", &calls.operation, &cost.operation),
         ("KMS key", &calls.kms_key, &cost.kms_key),
     ];
-    let shown: Vec<_> = lists.into_iter().filter(|(_, list, _)| list.len() > 1).collect();
-    if shown.is_empty() {
-        return;
+    let mut members = Vec::new();
+    for (what, list, costs) in lists.into_iter().filter(|(_, list, _)| list.len() > 1) {
+        for (place, (member, usd)) in top(list, costs).into_iter().enumerate() {
+            let amount =
+                |usd: Option<Usd>| usd.map_or_else(|| NONE.into(), |usd| grouped_decimal(usd.decimal(), 2));
+            members.push(Member {
+                what: if place == 0 { what } else { "" },
+                shares: [
+                    share(figure::ratio(member.calls, run.kms.calls)),
+                    share(figure::ratio(member.throttled, member.calls)),
+                ],
+                usd: run.cost.iter().flat_map(|_| usd.map(amount)).collect(),
+                name: member.name,
+            });
+        }
     }
     let kind = if run.kind == Kind::Live { "" } else { " (simulated)" };
-    out.push_str(&style.paint(&format!("Who calls KMS under {}{kind}", run.mode), Tone::Strong));
-    let money = |kms: String, all: String| {
-        if run.cost.is_some() { format!("{kms:>11}  {all:>11}  ") } else { String::new() }
+    let title = format!("Who calls KMS under {}{kind}", run.mode);
+    (!members.is_empty()).then_some(Callers { run, title, members })
+}
+
+fn members(out: &mut String, runs: &[Summary], style: Style) {
+    let Some(Callers { run, title, members }) = callers(runs) else { return };
+    out.push_str(&style.paint(&title, Tone::Strong));
+    let money = |amounts: &mut dyn Iterator<Item = &str>| {
+        amounts.fold(String::new(), |line, amount| line + &format!("{amount:>11}  "))
     };
-    let headings = money("KMS USD/mo".into(), "all USD/mo".into());
+    let headings = money(&mut MEMBER_USD.into_iter().filter(|_| run.cost.is_some()));
     let _ = writeln!(out, "\n{:<9}  {:>6}  {:>9}  {headings}name", "", "calls", "throttled");
-    for (what, list, costs) in shown {
-        for (place, (member, usd)) in top(list, costs).into_iter().enumerate() {
-            let what = if place == 0 { what } else { "" };
-            let calls = share(figure::ratio(member.calls, run.kms.calls));
-            let throttled = share(figure::ratio(member.throttled, member.calls));
-            let [kms, all] =
-                usd.map(|usd| usd.map_or_else(|| NONE.into(), |usd| grouped_decimal(usd.decimal(), 2)));
-            let line = format!("{what:<9}  {calls:>6}  {throttled:>9}  {}", money(kms, all));
-            let room = style.width().saturating_sub(cells(&line));
-            let name = member
-                .name
-                .as_deref()
-                .map_or_else(|| "all others".into(), |name| figure::name_ends(name, room));
-            let _ = writeln!(out, "{line}{name}");
-        }
+    for Member { what, shares: [calls, throttled], usd, name } in members {
+        let usd = money(&mut usd.iter().map(String::as_str));
+        let line = format!("{what:<9}  {calls:>6}  {throttled:>9}  {usd}");
+        let room = style.width().saturating_sub(cells(&line));
+        let name = name.map_or_else(|| "all others".into(), |name| figure::name_ends(&name, room));
+        let _ = writeln!(out, "{line}{name}");
     }
     out.push('\n');
 }

@@ -100,6 +100,7 @@ impl S3Times {
             let law = |[minimum, median]: [u64; 2], sigma| {
                 ServiceTime::lognormal(Span::from_micros(minimum), Span::from_micros(median), sigma)
                     .expect("the fits are in range")
+                    .tabulated()
             };
             let (read, write_base) = (law(read, read_sigma), write[1]);
             Fit { read, write: law(write, write_sigma), write_base, write_per_mib }
