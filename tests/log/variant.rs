@@ -2,7 +2,7 @@
 //! of mode without a copy, sessions of a role. The calls that each account must have made are known.
 
 use crate::account::{KEY, Trail, kms_answer, range};
-use s3seal::workload::log::{Format, Gather, LogReader, Seen, Turn};
+use s3seal::workload::log::{BadLines, Format, Gather, LogReader, Seen, Turn};
 use serde_json::{Value, json};
 
 /// A directory bucket, and its ARN as encryption contexts have it.
@@ -51,7 +51,7 @@ fn a_read_through_object_lambda_stands_twice_and_is_one_read() {
         }
     }
     assert_eq!(gather.left_out(), 0);
-    assert_eq!(gather.finish("log", 1, Default::default()).unwrap().arrivals.len(), 3);
+    assert_eq!(gather.finish("log", 1, BadLines::default()).unwrap().arrivals.len(), 3);
 }
 
 /// `UpdateObjectEncryption` of `key`; `body`: what `CloudTrail` says of the request's body.

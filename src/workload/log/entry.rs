@@ -191,14 +191,13 @@ pub(in crate::workload) fn of_arn(arn: &str) -> Option<(&str, Option<&str>)> {
     if let Some(inner) = of_service.strip_prefix("s3:::").filter(|inner| inner.starts_with("arn:")) {
         of_service = behind_partition(inner);
     }
-    let path = match of_service.strip_prefix("s3:::") {
-        Some(path) => path,
-        None => {
-            let path = of_service.strip_prefix("s3express:")?.splitn(3, ':').nth(2)?;
-            let path = path.strip_prefix("bucket/").unwrap_or(path);
-            path.split('/').next().filter(|bucket| is_directory_bucket(bucket))?;
-            path
-        }
+    let path = if let Some(path) = of_service.strip_prefix("s3:::") {
+        path
+    } else {
+        let path = of_service.strip_prefix("s3express:")?.splitn(3, ':').nth(2)?;
+        let path = path.strip_prefix("bucket/").unwrap_or(path);
+        path.split('/').next().filter(|bucket| is_directory_bucket(bucket))?;
+        path
     };
     Some(path.split_once('/').map_or((path, None), |(bucket, key)| (bucket, Some(key))))
 }

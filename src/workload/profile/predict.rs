@@ -43,6 +43,7 @@ pub(super) enum Step {
 
 /// A request, by digests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[expect(clippy::struct_excessive_bools, reason = "what a record says, each for itself")]
 pub(super) struct Asked {
     /// Writes before reads within a second.
     pub(super) reads: bool,

@@ -234,7 +234,7 @@ fn kms(out: &mut String, profile: &Profile) -> std::fmt::Result {
 }
 
 fn attribution(out: &mut String, title: &str, tally: &Tally, width: usize) -> std::fmt::Result {
-    if tally.len() == 0 {
+    if tally.is_empty() {
         return Ok(());
     }
     let name = width.saturating_sub(40).max(20);

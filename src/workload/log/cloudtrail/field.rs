@@ -163,8 +163,10 @@ fn use_of(place: Place, name: &[u8]) -> Use {
         (Place::Request, b"range") => Text(F::RangeLower),
         (Place::Request, b"x-amz-server-side-encryption") => Text(F::AskedSse),
         (Place::Request, b"x-amz-server-side-encryption-customer-algorithm") => Text(F::AskedCustomer),
-        (Place::Request, b"x-amz-server-side-encryption-bucket-key-enabled") => Text(F::AskedBucketKey),
-        (Place::Request, b"x-amz-server-side-encryption-aws-kms-key-id") => Text(F::AskedKey),
+        (Place::Request, b"x-amz-server-side-encryption-bucket-key-enabled")
+        | (Place::UpdateKms, b"BucketKeyEnabled") => Text(F::AskedBucketKey),
+        (Place::Request, b"x-amz-server-side-encryption-aws-kms-key-id")
+        | (Place::UpdateKms, b"KMSKeyArn") => Text(F::AskedKey),
         (Place::Request, b"keyId") => Text(F::KeyId),
         // `ReEncrypt` has one for each key.
         (Place::Request, b"encryptionContext" | b"destinationEncryptionContext") => Part(Place::Context),
@@ -178,8 +180,6 @@ fn use_of(place: Place, name: &[u8]) -> Use {
         (Place::Rule, b"BucketKeyEnabled") => Text(F::DefaultBucketKey),
         (Place::ByDefault, b"SSEAlgorithm") => Text(F::DefaultSse),
         (Place::Update, b"SSE-KMS") => Part(Place::UpdateKms),
-        (Place::UpdateKms, b"KMSKeyArn") => Text(F::AskedKey),
-        (Place::UpdateKms, b"BucketKeyEnabled") => Text(F::AskedBucketKey),
         (Place::Response, b"x-amz-server-side-encryption") => Text(F::Sse),
         (Place::Response, b"x-amz-server-side-encryption-bucket-key-enabled") => Text(F::BucketKey),
         (Place::Response, b"x-amz-server-side-encryption-aws-kms-key-id") => Text(F::AnsweredKey),
