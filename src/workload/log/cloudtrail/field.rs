@@ -7,7 +7,7 @@ use std::borrow::Cow;
 
 use super::json::{Cursor, Fault};
 use super::order::{At, Order};
-use crate::workload::log::entry::{behind_partition, of_arn};
+use crate::workload::log::entry::{behind_partition, of_resource};
 
 /// A text that a record may have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -194,6 +194,20 @@ fn use_of(place: Place, name: &[u8]) -> Use {
     }
 }
 
+/// The member of `place` at `cursor`, read the ordinary way and learnt, and what it is good for; over its colon.
+#[cold]
+#[inline(never)]
+fn unforeseen(
+    place: Place,
+    before: At,
+    cursor: &mut Cursor<'_>,
+    order: &mut Order,
+) -> Result<(At, Use), Fault> {
+    let start = cursor.at();
+    let found = cursor.member(|name| use_of(place, name))?;
+    Ok((order.learn(place, before, cursor.since(start), found), found))
+}
+
 /// The texts of a record, borrowed where it has them as they are.
 #[derive(Debug, PartialEq)]
 pub(super) struct Fields<'a> {
@@ -263,15 +277,11 @@ impl<'a> Fields<'a> {
         let mut more = cursor.first_member()?;
         while more {
             cursor.peek()?;
-            let found = if let Some((at, foreseen)) = order.foreseen(place, before, cursor) {
-                before = at;
-                foreseen
-            } else {
-                let start = cursor.at();
-                let found = cursor.member(|name| use_of(place, name))?;
-                before = order.learn(place, before, cursor.since(start), found);
-                found
+            let (at, found) = match order.foreseen(place, before, cursor) {
+                Some(foreseen) => foreseen,
+                None => unforeseen(place, before, cursor, order)?,
             };
+            before = at;
             let bit = match found {
                 Use::Text(field) | Use::Count(field) => 1 << field as u32,
                 Use::Part(place) | Use::List(place) => 1 << (FIELDS as u32 + place as u32),
@@ -406,9 +416,10 @@ impl<'a> Fields<'a> {
         self.object(place, cursor, order)?;
         let lower = self.take(Field::ResourceLower);
         let Some(arn) = self.take(Field::Resource).or(lower) else { return Ok(()) };
-        let slot = if let Some((_, key)) = of_arn(&arn) {
+        let resource = behind_partition(&arn);
+        let slot = if let Some((_, key)) = of_resource(resource) {
             if self.has(Field::ResourceS3) && key.is_some() { Field::ResourceLast } else { Field::ResourceS3 }
-        } else if behind_partition(&arn).starts_with("kms:") && arn.contains(":key/") {
+        } else if resource.starts_with("kms:") && resource.contains(":key/") {
             Field::ResourceKey
         } else {
             return Ok(());
