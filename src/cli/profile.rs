@@ -9,7 +9,7 @@ use s3seal::report::ProfilePage;
 use s3seal::request::SseMode;
 use s3seal::units::Span;
 use s3seal::workload::log::{
-    Account, Columns, CsvFormat, Format, LogReader, Manifest, Seen, TimeFormat, Turn,
+    Account, Columns, CsvFormat, Format, LogReader, Manifest, ManifestError, Seen, TimeFormat, Turn,
 };
 use s3seal::workload::profile::{AnonymiseKey, Profile, ProfileOptions, Profiler, QUOTAS, summary};
 use s3seal::workload::span;
@@ -124,6 +124,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
         seen: Seen::default(),
         max_bad: arguments.reading.max_bad,
         told: Vec::new(),
+        passed_over: 0,
         bar: ProgressBar::hidden(),
     };
     let given = arguments.reading.format()?;
@@ -146,6 +147,12 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     }
     run.bar.finish_and_clear();
     run.report();
+    if run.passed_over > 0 && run.account.read == 0 {
+        return Err(Failure::usage(format_args!(
+            "none of the {} files is like a format that is known; name it with --log, or its columns with --columns (docs/LOGS.md)",
+            run.passed_over
+        )));
+    }
     run.account.check(run.max_bad, true).map_err(Failure::new)?;
     let mut profile = run.profiler.finish(&run.account);
     if let Some(key) = key {
@@ -153,6 +160,9 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     }
     arguments.writing.write(output, &profile)
 }
+
+/// Files passed over that are named.
+const SHOWN: u64 = 5;
 
 /// A reading under way.
 struct Run {
@@ -162,6 +172,8 @@ struct Run {
     max_bad: f64,
     /// Formats that the user has been told of.
     told: Vec<&'static str>,
+    /// Files that are no log.
+    passed_over: u64,
     bar: ProgressBar,
 }
 
@@ -171,7 +183,8 @@ impl Run {
         let file = log_file::open(path, &self.bar)?;
         let guessed = if given.is_some() { None } else { Format::guess(&file.head) };
         let Some(format) = given.or(guessed.as_ref()) else {
-            if Manifest::parse(&file.head).is_ok() {
+            // One that cannot be read says so itself.
+            if !matches!(Manifest::parse(&file.head), Err(ManifestError::Json(_))) {
                 return self.inventory(path);
             }
             if alone && !file.head.is_empty() {
@@ -181,7 +194,10 @@ impl Run {
                 )));
             }
             if !file.head.is_empty() {
-                self.say(&format!("{}: passed over, like no format that is known", file.name));
+                self.passed_over += 1;
+                if self.passed_over <= SHOWN {
+                    self.say(&format!("{}: passed over, like no format that is known", file.name));
+                }
             }
             return Ok(());
         };
@@ -249,8 +265,11 @@ impl Run {
         self.bar.suspend(|| eprintln!("s3seal: {text}"));
     }
 
-    /// Shows the first bad lines.
+    /// Shows the first bad lines, and how many more files were no logs.
     fn report(&self) {
+        if self.passed_over > SHOWN {
+            eprintln!("s3seal: and {} more files passed over", self.passed_over - SHOWN);
+        }
         for (file, bad) in &self.account.first {
             eprintln!("s3seal: {file}: {bad}");
         }

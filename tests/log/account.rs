@@ -6,16 +6,16 @@ use s3seal::workload::log::Format;
 use s3seal::workload::profile::{KmsCalls, Profile};
 use serde_json::{Value, json};
 
-const KEY: &str = "arn:aws:kms:us-east-1:111122223333:key/1";
+pub(crate) const KEY: &str = "arn:aws:kms:us-east-1:111122223333:key/1";
 
 /// Records of one account, a second apart where nothing else is said.
 #[derive(Default)]
-struct Trail {
-    records: Vec<Value>,
+pub(crate) struct Trail {
+    pub(crate) records: Vec<Value>,
 }
 
 impl Trail {
-    fn push(&mut self, second: usize, source: &str, name: &str, more: &Value) {
+    pub(crate) fn push(&mut self, second: usize, source: &str, name: &str, more: &Value) {
         let mut record = json!({
             "eventVersion": "1.11",
             "eventTime": format!("2026-11-24T12:{:02}:{:02}Z", second / 60, second % 60),
@@ -23,7 +23,7 @@ impl Trail {
             "eventName": name,
             "eventID": format!("e-{}", self.records.len()),
             "eventType": "AwsApiCall",
-            "eventCategory": if source == "s3" { "Data" } else { "Management" },
+            "eventCategory": if source == "kms" { "Management" } else { "Data" },
             "recipientAccountId": "111122223333",
             "userIdentity": { "type": "AssumedRole", "arn": "arn:aws:sts::111122223333:assumed-role/R/s" },
         });
@@ -34,7 +34,7 @@ impl Trail {
     }
 
     /// A request for `bucket/key` with these parameters, and what else stands in its record.
-    fn s3(&mut self, second: usize, name: &str, key: &str, parameters: &Value, more: &Value) {
+    pub(crate) fn s3(&mut self, second: usize, name: &str, key: &str, parameters: &Value, more: &Value) {
         let mut request = json!({ "bucketName": "b", "key": key });
         for (name, value) in parameters.as_object().into_iter().flatten() {
             request[name] = value.clone();
@@ -45,17 +45,17 @@ impl Trail {
     }
 
     /// A write that the bucket's default, or its own wish, put under `sse`.
-    fn put(&mut self, second: usize, key: &str, applied: &str, answer: &Value) {
+    pub(crate) fn put(&mut self, second: usize, key: &str, applied: &str, answer: &Value) {
         let more = json!({ "responseElements": answer, "additionalEventData": { "SSEApplied": applied } });
         self.s3(second, "PutObject", key, &json!({}), &more);
     }
 
-    fn get(&mut self, second: usize, key: &str) {
+    pub(crate) fn get(&mut self, second: usize, key: &str) {
         self.s3(second, "GetObject", key, &json!({}), &json!({}));
     }
 
     /// A call by S3 under the ARN of `key`, and what else stands in its record.
-    fn kms(&mut self, second: usize, name: &str, key: &str, more: &Value) {
+    pub(crate) fn kms(&mut self, second: usize, name: &str, key: &str, more: &Value) {
         let mut record = json!({
             "requestParameters": { "encryptionContext": { "aws:s3:arn": format!("arn:aws:s3:::b/{key}") } },
             "resources": [{ "ARN": KEY }],
@@ -67,7 +67,7 @@ impl Trail {
         self.push(second, "kms", name, &record);
     }
 
-    fn profile(&self) -> Profile {
+    pub(crate) fn profile(&self) -> Profile {
         let lines: Vec<String> = self.records.iter().map(Value::to_string).collect();
         let profile = profile_of(&lines.join("\n"), &Format::CloudTrail, None);
         check_books(&profile.kms);
@@ -75,11 +75,11 @@ impl Trail {
     }
 }
 
-fn kms_answer() -> Value {
+pub(crate) fn kms_answer() -> Value {
     json!({ "x-amz-server-side-encryption": "aws:kms", "x-amz-server-side-encryption-aws-kms-key-id": KEY })
 }
 
-fn range(kms: &KmsCalls) -> (u64, u64, u64) {
+pub(crate) fn range(kms: &KmsCalls) -> (u64, u64, u64) {
     let all = kms.predicted();
     (all.low, all.likely, all.high)
 }

@@ -7,4 +7,5 @@ mod conformance;
 mod hard_lines;
 mod laws;
 mod round_trip;
+mod variant;
 mod writer;

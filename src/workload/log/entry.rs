@@ -70,6 +70,18 @@ pub struct Told<'a> {
     pub source_sse: Option<Sse>,
 }
 
+/// What an existing object's mode is changed by, without a copy of it. Its target is SSE-KMS.
+///
+/// Source: S3 API reference, `UpdateObjectEncryption` (docs/SOURCES.md).
+pub const UPDATE_ENCRYPTION: &str = "UpdateObjectEncryption";
+
+/// Whether `bucket` is a directory bucket, of S3 Express One Zone: those alone may end so.
+///
+/// Source: S3 user guide, directory bucket naming rules (docs/SOURCES.md).
+pub fn is_directory_bucket(bucket: &str) -> bool {
+    bucket.ends_with("--x-s3")
+}
+
 /// How a request ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Ending {
@@ -96,7 +108,7 @@ impl Ending {
     }
 }
 
-/// Which side of a copy a record is. Access logs write a record for each, `CloudTrail` one for both.
+/// Which part of an action a record is: of a copy access logs write a record for each side, `CloudTrail` one for both.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Side {
     /// The whole request.
@@ -105,6 +117,8 @@ pub enum Side {
     CopyRead,
     /// The write of a copy.
     CopyWrite,
+    /// The request to an access point of S3 Object Lambda: what reads the object is a request with a record of its own.
+    ObjectLambda,
 }
 
 /// What a record says of an object's encryption.
@@ -124,8 +138,8 @@ pub struct KmsUse<'a> {
     pub time: Timestamp,
     /// AWS's name of the call.
     pub name: Cow<'a, str>,
-    /// `aws:s3:arn` of the encryption context: the object's ARN, or the bucket's with a Bucket Key. S3's own calls alone
-    /// have it.
+    /// `aws:s3:arn` of the encryption context: the object's ARN, or the bucket's with a Bucket Key; `aws:s3express:arn`, the
+    /// bucket's, for a directory bucket. S3's own calls alone have it.
     pub s3_arn: Option<Cow<'a, str>>,
     /// The KMS key's ARN, as far as the record tells.
     pub kms_key: Cow<'a, str>,
@@ -167,6 +181,32 @@ pub struct Stored<'a> {
     pub sse: Option<Sse>,
 }
 
+/// Bucket and key that an ARN of S3 names, in any partition: `arn:aws:s3:::bucket/key`, or of a directory bucket
+/// `arn:aws:s3express:region:account:bucket/bucket/key`, which encryption contexts write behind another `arn:aws:s3:::`. None
+/// for an access point and for what is not of S3.
+///
+/// Source: S3 user guide, SSE-KMS in directory buckets; its `CloudTrail` examples, which leave `bucket/` out (docs/SOURCES.md).
+pub(in crate::workload) fn of_arn(arn: &str) -> Option<(&str, Option<&str>)> {
+    let mut of_service = behind_partition(arn);
+    if let Some(inner) = of_service.strip_prefix("s3:::").filter(|inner| inner.starts_with("arn:")) {
+        of_service = behind_partition(inner);
+    }
+    let path = if let Some(path) = of_service.strip_prefix("s3:::") {
+        path
+    } else {
+        let path = of_service.strip_prefix("s3express:")?.splitn(3, ':').nth(2)?;
+        let path = path.strip_prefix("bucket/").unwrap_or(path);
+        path.split('/').next().filter(|bucket| is_directory_bucket(bucket))?;
+        path
+    };
+    Some(path.split_once('/').map_or((path, None), |(bucket, key)| (bucket, Some(key))))
+}
+
+/// `service:region:account:resource` of an ARN; empty if it is none.
+pub(super) fn behind_partition(arn: &str) -> &str {
+    arn.strip_prefix("arn:").and_then(|arn| arn.split_once(':')).map_or("", |(_, of_service)| of_service)
+}
+
 /// `text` with its percent signs resolved, and `+` as a space: how S3 writes keys in logs and inventories.
 pub(super) fn decoded(text: &str, plus_is_space: bool) -> Cow<'_, str> {
     let coded = |byte: &u8| *byte == b'%' || (plus_is_space && *byte == b'+');
@@ -202,6 +242,29 @@ pub(super) fn decoded(text: &str, plus_is_space: bool) -> Cow<'_, str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_arn_of_s3_names_bucket_and_key() {
+        assert_eq!(of_arn("arn:aws:s3:::b/k/x:y"), Some(("b", Some("k/x:y"))));
+        assert_eq!(of_arn("arn:aws-cn:s3:::b"), Some(("b", None)));
+        assert_eq!(of_arn("arn:aws:s3:::b/"), Some(("b", Some(""))));
+        let express = "arn:aws:s3express:us-west-2:111122223333:bucket/x--usw2-az1--x-s3";
+        assert_eq!(of_arn(express), Some(("x--usw2-az1--x-s3", None)));
+        assert_eq!(of_arn(&format!("{express}/k/l")), Some(("x--usw2-az1--x-s3", Some("k/l"))));
+        assert_eq!(of_arn(&format!("arn:aws:s3:::{express}")), Some(("x--usw2-az1--x-s3", None)));
+        assert_eq!(of_arn(&express.replace("bucket/", "")), Some(("x--usw2-az1--x-s3", None)));
+        for other in [
+            "",
+            "b/k",
+            "arn:aws:s3:us-east-1:111122223333:accesspoint/ap",
+            "arn:aws:s3express:us-west-2:111122223333:accesspoint/x--usw2-az1--xa-s3",
+            "arn:aws:s3-object-lambda:us-east-1:111122223333:accesspoint/ol",
+            "arn:aws:kms:us-east-1:111122223333:key/1",
+            "arn:aws:s3:::arn:aws:s3",
+        ] {
+            assert_eq!(of_arn(other), None, "{other:?}");
+        }
+    }
 
     #[test]
     fn keys_are_decoded_once() {

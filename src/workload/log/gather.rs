@@ -35,7 +35,8 @@ struct Gathered {
 impl Gather {
     /// Takes in `request`, or leaves it out.
     pub fn record(&mut self, request: &Request<'_>) {
-        if request.side == Side::CopyRead {
+        // The other record of the same action is replayed.
+        if matches!(request.side, Side::CopyRead | Side::ObjectLambda) {
             return;
         }
         let done = matches!(request.ending, Ending::Done | Ending::Unchanged);

@@ -24,7 +24,10 @@ pub use cloudtrail::{CloudTrail, RECORD_BYTES_MAX, Seen};
 pub use column::{Column, ColumnError, Columns, TimeFormat, TimeFormatError};
 pub use csv::{CsvFormat, CsvTrace};
 pub(super) use digest::{Digested, digest, digest_within};
-pub use entry::{Ending, Entry, KmsUse, Request, Setting, Side, Sse, Stored, Told};
+pub(super) use entry::of_arn;
+pub use entry::{
+    Ending, Entry, KmsUse, Request, Setting, Side, Sse, Stored, Told, UPDATE_ENCRYPTION, is_directory_bucket,
+};
 pub use error::{BadLine, BadLines, LogError};
 pub use format::{Format, FormatError};
 pub use gather::Gather;

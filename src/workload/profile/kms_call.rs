@@ -44,6 +44,12 @@ pub struct KmsCalls {
     pub generate_data_key: Range,
     /// Predicted `Decrypt`.
     pub decrypt: Range,
+    /// Predicted for `UpdateObjectEncryption`, of whichever kind.
+    #[serde(default)]
+    pub update: Range,
+    /// How many calls more are likely, or fewer, if each session of a role fetches Bucket Keys of its own.
+    #[serde(default)]
+    pub by_session: i64,
     /// How the mode was known, in data keys needed.
     pub basis: BTreeMap<String, u64>,
     /// Calls that were predicted and seen, within a second, under the same ARN.
@@ -74,6 +80,8 @@ impl KmsCalls {
         self.agreed += other.agreed;
         self.generate_data_key.add(other.generate_data_key);
         self.decrypt.add(other.decrypt);
+        self.update.add(other.update);
+        self.by_session += other.by_session;
         for (mode, range) in &other.implied {
             self.implied.entry(mode.clone()).or_default().add(*range);
         }
@@ -83,7 +91,13 @@ impl KmsCalls {
     pub fn predicted(&self) -> Range {
         let mut all = self.generate_data_key;
         all.add(self.decrypt);
+        all.add(self.update);
         all
+    }
+
+    /// Most likely, if each session of a role fetches Bucket Keys of its own.
+    pub fn likely_by_session(&self) -> u64 {
+        self.predicted().likely.saturating_add_signed(self.by_session)
     }
 }
 

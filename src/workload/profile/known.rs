@@ -25,6 +25,7 @@ pub(super) enum Basis {
     Default,
     Assumed,
     Unknown,
+    Update,
 }
 
 impl Basis {
@@ -37,6 +38,7 @@ impl Basis {
             Self::Default => "default that other PUTs in the bucket had",
             Self::Assumed => "assumed",
             Self::Unknown => "unknown",
+            Self::Update => "UpdateObjectEncryption in the log",
         }
     }
 }
@@ -50,17 +52,25 @@ pub(super) struct Known {
     versioned: bool,
     /// Which Bucket Key it stands under, as far as the log tells; 0: an older one.
     pub(super) generation: u32,
+    /// Which it stands under if each session fetches its own.
+    pub(super) session_generation: u32,
     /// Which it would stand under if everything had one.
     pub(super) implied: u32,
 }
 
 impl Known {
     const fn by(sse: Sse, basis: Basis) -> Self {
-        Self { sse: Some(sse), basis, versioned: false, generation: 0, implied: 0 }
+        Self { sse: Some(sse), basis, versioned: false, generation: 0, session_generation: 0, implied: 0 }
     }
 
-    const UNKNOWN: Self =
-        Self { sse: None, basis: Basis::Unknown, versioned: false, generation: 0, implied: 0 };
+    const UNKNOWN: Self = Self {
+        sse: None,
+        basis: Basis::Unknown,
+        versioned: false,
+        generation: 0,
+        session_generation: 0,
+        implied: 0,
+    };
 }
 
 /// The default of a bucket before the log: what its first PUT without a wish of its own got, if nothing had changed it.
@@ -162,6 +172,34 @@ impl KnownObjects {
         told.map_or_else(|| self.of(object, 0), |sse| Known::by(sse, Basis::OwnRequest))
     }
 
+    /// The object, in the version with the digest `version` (0: the latest), that a request works on which tells nothing.
+    pub(super) fn read(&self, object: Object, version: u64) -> Known {
+        self.of(object, version)
+    }
+
+    /// `object` is in the mode `sse` from now on, and nothing else of it has changed; `generations` are those of its Bucket
+    /// Key, by role and by session.
+    pub(super) fn updated(
+        &mut self,
+        object: Object,
+        version: u64,
+        sse: Option<Sse>,
+        generations: (u32, u32),
+    ) {
+        let latest = self.objects.get(&object.object).copied();
+        let (generation, session_generation) = generations;
+        let change =
+            |known: Known| Known { sse, basis: Basis::Update, generation, session_generation, ..known };
+        let updated = change(self.of(object, version));
+        if version != 0 {
+            self.remember(mix(object.object, version), updated);
+        }
+        // The latest version, or one that may be it.
+        if version == 0 || latest.is_none_or(|latest| !latest.versioned) {
+            self.remember(object.object, updated);
+        }
+    }
+
     /// `known` is what `asked` left behind, if it was done.
     pub(super) fn done(&mut self, operation: Operation, asked: &Asked, known: Known) {
         let object = asked.target.object;
@@ -215,7 +253,8 @@ impl KnownObjects {
         match found {
             Some(known) if known.sse.is_some() => *known,
             Some(known) => {
-                Known { generation: known.generation, implied: known.implied, ..self.older(object) }
+                let Known { generation, session_generation, implied, .. } = *known;
+                Known { generation, session_generation, implied, ..self.older(object) }
             }
             None => self.older(object),
         }
@@ -228,7 +267,7 @@ impl KnownObjects {
         }
         let there = self.objects.get(&object.object).filter(|there| there.sse.is_some());
         let known = there.copied().unwrap_or_else(|| self.older(object));
-        Known { generation: 0, implied: 0, ..known }
+        Known { generation: 0, session_generation: 0, implied: 0, ..known }
     }
 
     /// An object that is older than the log.

@@ -29,6 +29,41 @@ pub(super) enum By {
     Replication,
 }
 
+/// A kind of call under an ARN.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Call {
+    /// `GenerateDataKey`.
+    Generate,
+    /// `Decrypt`.
+    Decrypt,
+    /// `Encrypt` or `ReEncrypt`: a data key that is there goes under a KMS key.
+    Wrap,
+}
+
+impl Call {
+    /// Any of them, the likeliest first: what `UpdateObjectEncryption` may make. Its permissions name them all.
+    pub(super) const ANY: &[Self] = &[Self::Wrap, Self::Generate, Self::Decrypt];
+
+    /// By AWS's name, if S3 makes it for requests.
+    pub(super) fn of(name: &str) -> Option<Self> {
+        match name {
+            "GenerateDataKey" => Some(Self::Generate),
+            "Decrypt" => Some(Self::Decrypt),
+            "Encrypt" | "ReEncrypt" => Some(Self::Wrap),
+            _ => None,
+        }
+    }
+
+    /// The place of such a call under `arn`.
+    const fn key(self, arn: u64) -> u64 {
+        match self {
+            Self::Generate => arn,
+            Self::Decrypt => !arn,
+            Self::Wrap => arn.rotate_left(32),
+        }
+    }
+}
+
 /// Why a call may be seen though it was not thought likely, or why it may be missing though it was.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Doubt {
@@ -36,6 +71,8 @@ pub(super) enum Doubt {
     None,
     /// Served by a Bucket Key, as assumed.
     BucketKey,
+    /// Served by a Bucket Key that another session of the role had fetched.
+    Session,
     /// The object's mode is not known.
     Mode,
     /// The request failed.
@@ -46,6 +83,8 @@ pub(super) enum Doubt {
     Operation,
     /// DSSE-KMS, which may make a second call for its second layer.
     Dsse,
+    /// `UpdateObjectEncryption`, whose calls AWS does not number.
+    Update,
 }
 
 impl Doubt {
@@ -53,10 +92,12 @@ impl Doubt {
         match self {
             Self::None => "mode known otherwise than by this log",
             Self::BucketKey => "Bucket Key fetched again sooner than assumed",
+            Self::Session => "Bucket Key fetched, though another session of the role had one",
             Self::Mode => "mode of the object not known",
             Self::Failed => "failed request that had called KMS",
             Self::Unchanged => "unchanged object (304) that had called KMS",
             Self::Dsse => "second call for DSSE-KMS, of which AWS tells no number",
+            Self::Update => "second call for UpdateObjectEncryption, of which AWS tells no number",
             Self::Operation => "operation whose calls are not predicted",
         }
     }
@@ -76,9 +117,19 @@ pub(super) struct Expected {
     pub(super) time: u64,
     /// Digests of the ARNs under which it may be found: the object's, the bucket's, [`NO_ARN`]; some of them twice.
     pub(super) arns: [u64; 3],
+    /// What it may be.
+    pub(super) calls: &'static [Call],
     pub(super) likely: bool,
     pub(super) doubt: Doubt,
-    pub(super) generates: bool,
+}
+
+impl Expected {
+    /// Where it may be found, each place once.
+    fn keys(&self) -> impl Iterator<Item = u64> + use<> {
+        let Self { arns, calls, .. } = *self;
+        let places = (0..arns.len()).filter(move |i| !arns[..*i].contains(&arns[*i]));
+        places.flat_map(move |i| calls.iter().map(move |call| call.key(arns[i])))
+    }
 }
 
 /// A call by S3 in the log.
@@ -86,8 +137,14 @@ pub(super) struct Expected {
 pub(super) struct Sighting {
     pub(super) time: u64,
     pub(super) arn: u64,
-    pub(super) generates: bool,
+    pub(super) call: Call,
     pub(super) by: By,
+}
+
+impl Sighting {
+    const fn key(&self) -> u64 {
+        self.call.key(self.arn)
+    }
 }
 
 #[derive(Debug)]
@@ -106,23 +163,23 @@ impl<T> Default for Waiting<T> {
 }
 
 impl<T> Waiting<T> {
-    fn push(&mut self, arns: &[u64], entry: T) {
+    fn push(&mut self, keys: impl Iterator<Item = u64>, entry: T) {
         let number = self.base + self.queue.len() as u64;
-        for arn in arns {
-            self.by_arn.entry(*arn).or_default().push_back(number);
+        for key in keys {
+            self.by_arn.entry(key).or_default().push_back(number);
         }
         self.queue.push_back((entry, false));
     }
 
-    fn pop(&mut self, arns: impl Fn(&T) -> [u64; 3]) -> Option<(T, bool)> {
+    fn pop<K: Iterator<Item = u64>>(&mut self, keys: impl Fn(&T) -> K) -> Option<(T, bool)> {
         let (entry, paired) = self.queue.pop_front()?;
-        for arn in arns(&entry) {
-            if let Some(numbers) = self.by_arn.get_mut(&arn) {
+        for key in keys(&entry) {
+            if let Some(numbers) = self.by_arn.get_mut(&key) {
                 while numbers.front().is_some_and(|number| *number <= self.base) {
                     numbers.pop_front();
                 }
                 if numbers.is_empty() {
-                    self.by_arn.remove(&arn);
+                    self.by_arn.remove(&key);
                 }
             }
         }
@@ -130,9 +187,9 @@ impl<T> Waiting<T> {
         Some((entry, paired))
     }
 
-    /// The unpaired entry under `arn` that is `best` by the smallest rank, marked as paired.
-    fn pair(&mut self, arn: u64, rank: impl Fn(&T) -> Option<u64>) -> Option<&T> {
-        let numbers = self.by_arn.get(&arn)?;
+    /// The unpaired entry under `key` that is `best` by the smallest rank, marked as paired.
+    fn pair(&mut self, key: u64, rank: impl Fn(&T) -> Option<u64>) -> Option<&T> {
+        let numbers = self.by_arn.get(&key)?;
         let queue = &self.queue;
         let open = numbers.iter().rev().take(LOOK_MAX).filter_map(|number| {
             let place = usize::try_from(number - self.base).ok()?;
@@ -159,35 +216,24 @@ pub(super) struct Matching {
     first_request: Option<u64>,
 }
 
-fn key(arn: u64, generates: bool) -> u64 {
-    if generates { arn } else { !arn }
-}
-
 impl Matching {
     /// A call that a request may have made.
     pub(super) fn expect(&mut self, expected: Expected, out: &mut KmsCalls) {
         self.advance(expected.time, out);
         self.first_request.get_or_insert(expected.time);
         self.last_request = Some(expected.time);
-        for arn in expected.arns {
-            let near = |sighting: &Sighting| {
-                let apart = sighting.time.abs_diff(expected.time);
-                (apart <= REACH && sighting.by == By::Request).then_some(apart)
-            };
+        let near = |sighting: &Sighting| {
+            let apart = sighting.time.abs_diff(expected.time);
+            (apart <= REACH && sighting.by == By::Request).then_some(apart)
+        };
+        for key in expected.keys() {
             // Without likelihood it may still explain a later call better: sightings that wait are orphans so far.
-            if self.sighted.pair(key(arn, expected.generates), near).is_some() {
+            if self.sighted.pair(key, near).is_some() {
                 paired(&expected, out);
                 return;
             }
         }
-        let arns = expected.arns.map(|arn| key(arn, expected.generates));
-        let mut once: [u64; 3] = arns;
-        once.sort_unstable();
-        let different = 1 + usize::from(once[0] != once[1]) + usize::from(once[1] != once[2]);
-        if different == 2 && once[0] == once[1] {
-            once[1] = once[2];
-        }
-        self.expected.push(&once[..different], expected);
+        self.expected.push(expected.keys(), expected);
     }
 
     /// A call by S3 in the log.
@@ -206,9 +252,9 @@ impl Matching {
             // A likely one first, then the nearest in time.
             (apart <= REACH).then_some(apart + if expected.likely { 0 } else { 1 << 62 })
         };
-        match self.expected.pair(key(sighting.arn, sighting.generates), near) {
+        match self.expected.pair(sighting.key(), near) {
             Some(expected) => paired(&expected.clone(), out),
-            None => self.sighted.push(&[key(sighting.arn, sighting.generates)], sighting),
+            None => self.sighted.push(std::iter::once(sighting.key()), sighting),
         }
     }
 
@@ -228,8 +274,7 @@ impl Matching {
     }
 
     fn drop_expected(&mut self, out: &mut KmsCalls) {
-        let arns = |expected: &Expected| expected.arns.map(|arn| key(arn, expected.generates));
-        let Some((expected, paired)) = self.expected.pop(arns) else { return };
+        let Some((expected, paired)) = self.expected.pop(Expected::keys) else { return };
         if paired || !expected.likely {
             return;
         }
@@ -244,8 +289,8 @@ impl Matching {
     }
 
     fn drop_sighting(&mut self, out: &mut KmsCalls, at_end: bool) {
-        let arns = |sighting: &Sighting| [key(sighting.arn, sighting.generates); 3];
-        let Some((sighting, paired)) = self.sighted.pop(arns) else { return };
+        let key = |sighting: &Sighting| std::iter::once(sighting.key());
+        let Some((sighting, paired)) = self.sighted.pop(key) else { return };
         if paired {
             return;
         }
@@ -263,6 +308,8 @@ impl Matching {
             "refused by KMS without an ARN, and no S3 request that it refused within a second"
         } else if self.first_request.is_none() || outside {
             "outside the window of the S3 requests in the log"
+        } else if sighting.call == Call::Wrap {
+            "Encrypt or ReEncrypt without UpdateObjectEncryption within a second"
         } else if self.answers(&sighting) {
             "retry, or a second call for one request"
         } else {
@@ -273,7 +320,7 @@ impl Matching {
 
     /// Whether a request nearby has its call already: then this one is a further call for it.
     fn answers(&self, sighting: &Sighting) -> bool {
-        let numbers = self.expected.by_arn.get(&key(sighting.arn, sighting.generates));
+        let numbers = self.expected.by_arn.get(&sighting.key());
         numbers.is_some_and(|numbers| {
             numbers.iter().take(LOOK_MAX).any(|number| {
                 let place = usize::try_from(number - self.expected.base).ok();

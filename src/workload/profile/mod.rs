@@ -33,9 +33,12 @@ pub use summary::{instant, summary};
 pub use tally::{Share, Tally};
 
 use self::kms_call::count;
-use self::matching::{By, NO_ARN, REPLICATION};
+use self::matching::{By, Call, NO_ARN, REPLICATION};
 use self::predict::{Asked, Object, Predictor, Step, needed};
-use super::log::{Account, Ending, Entry, KmsUse, Request, Side, digest, digest_within, role};
+use super::log::{
+    Account, Ending, Entry, KmsUse, Request, Side, UPDATE_ENCRYPTION, digest, digest_within,
+    is_directory_bucket, of_arn, role,
+};
 use crate::pipeline::Need;
 use crate::request::{Operation, SseMode};
 use crate::units::{NANOS_PER_SECOND, Span, Timestamp};
@@ -414,7 +417,10 @@ impl Profiler {
         if !requester.is_empty() {
             profile.requesters.record(by, times, now);
         }
-        let of_object = !request.key.is_empty() && request.operation != Some(Operation::ListObjects);
+        // What S3 Object Lambda serves is read by a request with a record of its own.
+        let of_object = !request.key.is_empty()
+            && request.operation != Some(Operation::ListObjects)
+            && request.side != Side::ObjectLambda;
         if of_object {
             let prefix = prefix(&request.key, self.options.prefix_depth);
             let named = || format!("{}/{prefix}", request.bucket);
@@ -429,19 +435,27 @@ impl Profiler {
                 request.operation,
                 Some(Operation::PutObject | Operation::CopyObject | Operation::CreateMultipartUpload)
             );
+            let updates = request.name == UPDATE_ENCRYPTION;
+            let source = request.source.as_ref();
             let asked = Asked {
-                reads: !writes,
+                reads: !(writes || updates),
                 operation: request.operation,
                 side: request.side,
                 target,
-                source: request.source.as_ref().map(|(bucket, key)| object(bucket, key)),
+                source: source.map(|(bucket, key)| object(bucket, key)),
                 requester: by,
+                session: digest(&request.requester),
                 sse: request.sse,
                 by_default: request.told.by_default,
                 source_sse: request.told.source_sse,
-                kms_key: named(&request.told.kms_key),
+                // A directory bucket has one for its life, named or not.
+                kms_key: if is_directory_bucket(&request.bucket) { 0 } else { named(&request.told.kms_key) },
                 version: named(&request.told.version),
                 checksum: request.told.checksum,
+                updates,
+                uncached: source.is_some_and(|(from, _)| {
+                    is_directory_bucket(from) || is_directory_bucket(&request.bucket)
+                }),
                 ending: request.ending,
                 times,
             };
@@ -468,7 +482,7 @@ impl Profiler {
         self.profile.principals.record(digest(requester), &share, || requester.to_owned());
         let mut arn = NO_ARN;
         if let Some(written) = &call.s3_arn {
-            let (bucket, key) = parts(written);
+            let (bucket, key) = of_arn(written).unwrap_or((written, None));
             let object = object(bucket, key.unwrap_or_default());
             self.predictor.out().seen_for_bucket_key += u64::from(key.is_none());
             self.profile.buckets.record(object.bucket, &share, || bucket.to_owned());
@@ -479,40 +493,28 @@ impl Profiler {
             }
             arn = if key.is_some() { object.object } else { object.bucket };
         }
-        let generates = match &*call.name {
-            "GenerateDataKey" => true,
-            "Decrypt" => false,
-            other => {
-                let cause = if call.by_replication {
-                    REPLICATION.to_owned()
-                } else {
-                    format!("{other}: not a call that reads or writes make")
-                };
-                count(&mut self.predictor.out().seen_not_predicted, &cause, 1);
-                return;
-            }
+        let kind = Call::of(&call.name);
+        let Some(kind) = kind.filter(|kind| !(*kind == Call::Wrap && call.by_replication)) else {
+            let cause = if call.by_replication {
+                REPLICATION.to_owned()
+            } else {
+                format!("{}: not a call that reads or writes make", call.name)
+            };
+            count(&mut self.predictor.out().seen_not_predicted, &cause, 1);
+            return;
         };
         let by = match (call.by_replication, call.by_service) {
             (true, _) => By::Replication,
             (false, true) => By::Service,
             (false, false) => By::Request,
         };
-        self.predictor.push(call.time.as_nanos(), Step::Seen { arn, generates, by });
+        self.predictor.push(call.time.as_nanos(), Step::Seen { arn, call: kind, by });
     }
 }
 
 fn object(bucket: &str, key: &str) -> Object {
     let bucket = digest(bucket);
     Object { bucket, object: digest_within(bucket, key) }
-}
-
-/// Bucket and key of `arn:aws:s3:::bucket/key`; no key in the bucket's own ARN.
-fn parts(arn: &str) -> (&str, Option<&str>) {
-    let name = arn.splitn(6, ':').nth(5).unwrap_or(arn);
-    match name.split_once('/') {
-        Some((bucket, key)) => (bucket, Some(key)),
-        None => (name, None),
-    }
 }
 
 /// The first `depth` parts of `key`, each with its `/`.
@@ -529,6 +531,7 @@ fn implied(operation: Operation, request: &Request<'_>) -> u64 {
         Side::Whole => true,
         Side::CopyRead => **need == Need::Decrypt,
         Side::CopyWrite => **need == Need::Generate,
+        Side::ObjectLambda => false,
     };
     let own = needed(operation, SseMode::SseKms, request.told.checksum).iter().filter(counted).count() as u64;
     // The read of a copy of a part stands in the same record.

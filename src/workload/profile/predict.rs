@@ -8,7 +8,7 @@ use std::collections::BinaryHeap;
 
 use super::kms_call::{KmsCalls, Range, count};
 use super::known::{Basis, Known, KnownObjects};
-use super::matching::{By, Doubt, Expected, Matching, NO_ARN, Sighting};
+use super::matching::{By, Call, Doubt, Expected, Matching, NO_ARN, Sighting};
 use crate::pipeline::{Need, calls, is_cached, needs};
 use crate::request::{Operation, SseMode};
 use crate::units::Span;
@@ -38,11 +38,12 @@ pub(super) enum Step {
     /// A request.
     Request(Asked),
     /// A call by S3 under the ARN of an object, or of a bucket.
-    Seen { arn: u64, generates: bool, by: By },
+    Seen { arn: u64, call: Call, by: By },
 }
 
 /// A request, by digests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[expect(clippy::struct_excessive_bools, reason = "what a record says, each for itself")]
 pub(super) struct Asked {
     /// Writes before reads within a second.
     pub(super) reads: bool,
@@ -51,6 +52,8 @@ pub(super) struct Asked {
     pub(super) target: Object,
     pub(super) source: Option<Object>,
     pub(super) requester: u64,
+    /// The requester's session, where the requester is its role.
+    pub(super) session: u64,
     pub(super) sse: Option<Sse>,
     /// Whether the bucket's default decided so.
     pub(super) by_default: bool,
@@ -61,6 +64,10 @@ pub(super) struct Asked {
     pub(super) version: u64,
     /// Whether it asks for checksums.
     pub(super) checksum: bool,
+    /// Whether it changes the mode of its object and nothing else.
+    pub(super) updates: bool,
+    /// Whether it is a copy from or to a directory bucket, for which no Bucket Key serves.
+    pub(super) uncached: bool,
     pub(super) ending: Ending,
     pub(super) times: u64,
 }
@@ -94,6 +101,18 @@ impl Keys {
     }
 }
 
+/// A call's Bucket Key, by the two scopes that AWS's text has had.
+#[derive(Clone, Copy, Debug, Default)]
+struct Fetched {
+    /// Calls that were likely made.
+    likely: u64,
+    /// Calls if each session of a role fetches Bucket Keys of its own.
+    by_session: u64,
+    /// Which Bucket Key a write got, in each scope.
+    generation: u32,
+    session_generation: u32,
+}
+
 /// One digest of two: a folded multiplication.
 pub(super) fn mix(a: u64, b: u64) -> u64 {
     let wide = u128::from(a ^ 0x9E37_79B9_7F4A_7C15) * u128::from(b ^ 0xD6E8_FEB8_6659_FD93);
@@ -123,6 +142,8 @@ pub(super) struct Predictor {
     sequence: u64,
     objects: KnownObjects,
     keys: Keys,
+    /// If each session of a role fetches its own.
+    session_keys: Keys,
     /// Under the assumption that everything has a Bucket Key; that everything is cached in the client.
     implied: [(SseMode, Keys); 2],
     matching: Matching,
@@ -141,6 +162,7 @@ impl Predictor {
             sequence: 0,
             objects: KnownObjects::new(assume),
             keys: Keys::default(),
+            session_keys: Keys::default(),
             implied: [(SseMode::SseKmsBucketKey, Keys::default()), (SseMode::KmsCached, Keys::default())],
             matching: Matching::default(),
             out: KmsCalls::default(),
@@ -187,18 +209,21 @@ impl Predictor {
         match step {
             Step::Setting { bucket, sse } => self.objects.set(bucket, sse),
             Step::Request(asked) => self.request(time, &asked),
-            Step::Seen { arn, generates, by } => {
-                self.matching.sight(Sighting { time, arn, generates, by }, &mut self.out);
+            Step::Seen { arn, call, by } => {
+                self.matching.sight(Sighting { time, arn, call, by }, &mut self.out);
             }
         }
     }
 
     fn request(&mut self, time: u64, asked: &Asked) {
+        if asked.updates {
+            return self.update(time, asked);
+        }
         let Some(operation) = asked.operation else {
-            for generates in [false, true] {
-                let arns = [asked.target.object, asked.target.bucket, asked.target.object];
-                let doubt = Doubt::Operation;
-                self.matching.expect(Expected { time, arns, likely: false, doubt, generates }, &mut self.out);
+            let arns = [asked.target.object, asked.target.bucket, asked.target.object];
+            for calls in [&[Call::Decrypt], &[Call::Generate]] {
+                let expected = Expected { time, arns, calls, likely: false, doubt: Doubt::Operation };
+                self.matching.expect(expected, &mut self.out);
             }
             return;
         };
@@ -216,9 +241,9 @@ impl Predictor {
         let implied = self.imply(time, operation, asked, target, source);
         let mut target_asked = *asked;
         if let Some((object, known)) = source {
-            let (likely, _) = self.need(time, Need::Decrypt, Operation::CopyObject, asked, object, known);
+            let read = self.need(time, Need::Decrypt, Operation::CopyObject, asked, object, known);
             // KMS refused the first call, as far as is known: then there was no second.
-            if likely > 0 && asked_kms(asked.ending) {
+            if read.likely > 0 && asked_kms(asked.ending) {
                 target_asked.ending = Ending::Refused;
             }
         }
@@ -228,17 +253,62 @@ impl Predictor {
             if operation == Operation::CopyObject && *need == Need::Decrypt {
                 continue;
             }
-            let (_, generation) = self.need(time, *need, operation, &target_asked, asked.target, known);
+            let fetched = self.need(time, *need, operation, &target_asked, asked.target, known);
             if *need == Need::Generate {
-                known.generation = generation;
+                known.generation = fetched.generation;
+                known.session_generation = fetched.session_generation;
                 known.implied = implied;
             }
         }
         self.objects.done(operation, asked, known);
     }
 
-    /// A data key that a request needs, if its object's mode needs any: how many calls it likely made, and which Bucket Key
-    /// a write got.
+    /// `UpdateObjectEncryption`: a data key goes from under one key under another, and nobody has published by which calls.
+    ///
+    /// Without a Bucket Key one call at least has to be made, for KMS alone can wrap under its key; two are as many as
+    /// unwrapping and wrapping need. With one a warm Bucket Key may do, unless the object stood under the KMS key itself.
+    ///
+    /// Source: S3 API reference, `UpdateObjectEncryption`: permissions for Encrypt, Decrypt, `GenerateDataKey` and `ReEncrypt`
+    /// (docs/SOURCES.md); the counts are an assumption.
+    fn update(&mut self, time: u64, asked: &Asked) {
+        let before = self.objects.read(asked.target, asked.version);
+        let with_bucket_key = asked.sse == Some(Sse::Known(SseMode::SseKmsBucketKey));
+        let mut fetched = Fetched::default();
+        if with_bucket_key && asked.ending == Ending::Done {
+            fetched = self.fetch(time, true, asked, asked.target, before);
+            self.count_sessions(fetched, asked);
+        }
+        let (mut low, mut likely) = match asked.sse {
+            Some(Sse::Known(SseMode::SseKms)) => (1, 1),
+            _ if with_bucket_key => {
+                (0, fetched.likely + u64::from(before.sse == Some(Sse::Known(SseMode::SseKms))))
+            }
+            _ => (0, 1),
+        };
+        let mut doubt = Doubt::Update;
+        ended(asked.ending, 2, &mut low, &mut likely, &mut doubt);
+        count(&mut self.out.basis, Basis::Update.name(), asked.times);
+        self.out.update.add(Range { low, likely, high: 2 }.times(asked.times));
+        let object = asked.target;
+        self.expect(
+            time,
+            asked,
+            [object.object, object.bucket, object.bucket],
+            Call::ANY,
+            (likely, 2),
+            doubt,
+        );
+        if asked.ending == Ending::Done {
+            self.objects.updated(
+                object,
+                asked.version,
+                asked.sse,
+                (fetched.generation, fetched.session_generation),
+            );
+        }
+    }
+
+    /// A data key that a request needs, if its object's mode needs any.
     fn need(
         &mut self,
         time: u64,
@@ -247,20 +317,20 @@ impl Predictor {
         asked: &Asked,
         object: Object,
         known: Known,
-    ) -> (u64, u32) {
+    ) -> Fetched {
         let cold = |mode| needed(operation, mode, asked.checksum).contains(&need);
         let warm = |mode| is_cached(mode) && calls(operation, mode, true) == 0;
         let one = |called| u64::from(called);
         let generates = need == Need::Generate;
-        let mut generation = 0;
+        let mut fetched = Fetched::default();
         let (mut low, mut likely, mut high, mut doubt) = match known.sse {
             // S3's own default since January 2023 is SSE-S3.
             None => (0, 0, one(cold(SseMode::SseKms)), Doubt::Mode),
             Some(Sse::Kms) => (0, 1, 1, Doubt::Mode),
-            Some(Sse::Known(mode)) if warm(mode) && cold(mode) => {
-                let (fetched, which) = self.fetch(time, generates, asked, object, known);
-                generation = which;
-                (0, one(fetched), 1, Doubt::BucketKey)
+            Some(Sse::Known(mode)) if warm(mode) && cold(mode) && !asked.uncached => {
+                fetched = self.fetch(time, generates, asked, object, known);
+                let by_another = fetched.likely < fetched.by_session;
+                (0, fetched.likely, 1, if by_another { Doubt::Session } else { Doubt::BucketKey })
             }
             // AWS says that it makes more calls than SSE-KMS, and not how many.
             Some(Sse::Known(SseMode::DsseKms)) => {
@@ -273,15 +343,7 @@ impl Predictor {
             (low, high) = (0, high.max(one(cold(SseMode::SseKms))));
             doubt = if doubt == Doubt::None { Doubt::Mode } else { doubt };
         }
-        match asked.ending {
-            Ending::Done => {}
-            Ending::RefusedByKms | Ending::ThrottledByKms => {
-                (low, likely, doubt) = (high.min(1), high.min(1), Doubt::Failed);
-            }
-            Ending::Unchanged => (low, likely, doubt) = (0, 0, Doubt::Unchanged),
-            Ending::Refused | Ending::TurnedAway => (low, likely, doubt) = (0, 0, Doubt::Failed),
-            Ending::Failed => (low, doubt) = (0, Doubt::Failed),
-        }
+        ended(asked.ending, high, &mut low, &mut likely, &mut doubt);
         count(&mut self.out.basis, known.basis.name(), asked.times);
         let range = Range { low, likely, high }.times(asked.times);
         if generates {
@@ -289,11 +351,16 @@ impl Predictor {
         } else {
             self.out.decrypt.add(range);
         }
+        if matches!(asked.ending, Ending::Done | Ending::Failed) {
+            self.count_sessions(fetched, asked);
+        }
+        fetched.likely = likely;
         if high == 0 && matches!(known.basis, Basis::OwnPut | Basis::OwnRequest) {
-            return (likely, generation);
+            return fetched;
         }
         // What cannot have called may still turn out to have: then its mode was known wrongly.
         let mut arns = match known.sse {
+            // A directory bucket's context is its bucket's, however it was fetched.
             Some(Sse::Known(SseMode::SseKms | SseMode::DsseKms)) => [object.object; 3],
             Some(Sse::Known(SseMode::SseKmsBucketKey)) => [object.bucket; 3],
             _ => [object.object, object.bucket, object.bucket],
@@ -301,31 +368,51 @@ impl Predictor {
         if asked_kms(asked.ending) {
             arns[2] = NO_ARN;
         }
-        for _ in 0..asked.times.min(1_000) {
-            for call in 0..high.max(1) {
-                let likely = call < likely;
-                self.matching.expect(Expected { time, arns, likely, doubt, generates }, &mut self.out);
-            }
-        }
-        (likely, generation)
+        let calls: &[Call] = if generates { &[Call::Generate] } else { &[Call::Decrypt] };
+        self.expect(time, asked, arns, calls, (likely, high.max(1)), doubt);
+        fetched
     }
 
-    /// Whether a Bucket Key must be fetched, and which one it is.
-    fn fetch(
+    /// Calls that a request may have made: how many likely, and how many at most.
+    fn expect(
         &mut self,
         time: u64,
-        generates: bool,
         asked: &Asked,
-        object: Object,
-        known: Known,
-    ) -> (bool, u32) {
-        let which = if generates {
-            FOR_WRITES | (asked.kms_key >> 24)
-        } else {
-            bucket_key_of(object, known.generation, self.older_keys)
+        arns: [u64; 3],
+        calls: &'static [Call],
+        (likely, most): (u64, u64),
+        doubt: Doubt,
+    ) {
+        for _ in 0..asked.times.min(1_000) {
+            for call in 0..most {
+                let likely = call < likely;
+                self.matching.expect(Expected { time, arns, calls, likely, doubt }, &mut self.out);
+            }
+        }
+    }
+
+    /// How many calls more it is if each session of a role fetches its own.
+    fn count_sessions(&mut self, fetched: Fetched, asked: &Asked) {
+        let apart = fetched.by_session.cast_signed() - fetched.likely.cast_signed();
+        self.out.by_session += apart * asked.times.cast_signed();
+    }
+
+    /// Whether a Bucket Key must be fetched, and which one it is, shared by the sessions of a role or not.
+    fn fetch(&mut self, time: u64, generates: bool, asked: &Asked, object: Object, known: Known) -> Fetched {
+        let mut of = |keys: fn(&mut Self) -> &mut Keys, requester: u64, generation_read: u32| {
+            let which = if generates {
+                FOR_WRITES | (asked.kms_key >> 24)
+            } else {
+                bucket_key_of(object, generation_read, self.older_keys)
+            };
+            let lifetime = self.lifetime;
+            let (cold, at) = keys(self).fetch([requester, object.bucket, which], time, lifetime);
+            (u64::from(cold), generation(requester ^ asked.kms_key, at))
         };
-        let (cold, at) = self.keys.fetch([asked.requester, object.bucket, which], time, self.lifetime);
-        (cold, generation(asked.requester ^ asked.kms_key, at))
+        let (likely, generation) = of(|this| &mut this.keys, asked.requester, known.generation);
+        let (by_session, session_generation) =
+            of(|this| &mut this.session_keys, asked.session, known.session_generation);
+        Fetched { likely, by_session, generation, session_generation }
     }
 
     /// What the request would cost if every object had the same mode; the Bucket Key that its object would stand under.
@@ -382,6 +469,19 @@ impl Predictor {
             }
         }
         written
+    }
+}
+
+/// What the end of a request says of its calls, of which there were at most `high`.
+fn ended(ending: Ending, high: u64, low: &mut u64, likely: &mut u64, doubt: &mut Doubt) {
+    match ending {
+        Ending::Done => {}
+        Ending::RefusedByKms | Ending::ThrottledByKms => {
+            (*low, *likely, *doubt) = (high.min(1), high.min(1), Doubt::Failed);
+        }
+        Ending::Unchanged => (*low, *likely, *doubt) = (0, 0, Doubt::Unchanged),
+        Ending::Refused | Ending::TurnedAway => (*low, *likely, *doubt) = (0, 0, Doubt::Failed),
+        Ending::Failed => (*low, *doubt) = (0, Doubt::Failed),
     }
 }
 

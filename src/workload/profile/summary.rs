@@ -68,6 +68,8 @@ fn kms(profile: &Profile) -> Value {
     let mut predicted = range(kms.predicted());
     predicted["GenerateDataKey"] = range(kms.generate_data_key);
     predicted["Decrypt"] = range(kms.decrypt);
+    predicted["UpdateObjectEncryption"] = range(kms.update);
+    predicted["likely_by_session"] = json!(kms.likely_by_session());
     predicted["basis"] = json!(kms.basis);
     json!({
         "seen": kms.seen,

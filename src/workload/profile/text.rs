@@ -24,10 +24,10 @@ fn sections(out: &mut String, profile: &Profile, width: usize) -> std::fmt::Resu
     let formats: Vec<String> =
         profile.formats.iter().map(|(format, files)| format!("{files} × {format}")).collect();
     let read = profile.records - profile.duplicates - profile.bad_lines;
+    let formats = if formats.is_empty() { "nothing".into() } else { formats.join(", ") };
     writeln!(
         out,
-        "Read {}: {} records, {} bad, {} more than once.",
-        formats.join(", "),
+        "Read {formats}: {} records, {} bad, {} more than once.",
         grouped(profile.records),
         grouped(profile.bad_lines),
         grouped(profile.duplicates)
@@ -39,6 +39,12 @@ fn sections(out: &mut String, profile: &Profile, width: usize) -> std::fmt::Resu
             grouped(profile.unrelated),
             grouped(read)
         )?;
+    }
+    if profile.inventoried > 0 {
+        writeln!(out, "{} objects stand in the inventory.", grouped(profile.inventoried))?;
+    }
+    if read > 0 && profile.requests() == 0 && profile.kms.seen.is_empty() {
+        writeln!(out, "{}", nothing_of_s3(profile))?;
     }
     if let (Some(from), Some(until)) = (profile.from, profile.until) {
         writeln!(out, "From {} to {}.", instant(from), instant(until))?;
@@ -64,6 +70,15 @@ fn sections(out: &mut String, profile: &Profile, width: usize) -> std::fmt::Resu
         )?;
     }
     Ok(())
+}
+
+/// What to do about a profile without a request.
+const fn nothing_of_s3(profile: &Profile) -> &'static str {
+    if profile.inventoried > 0 {
+        "An inventory holds no requests: give it with --inventory beside the logs, whose objects' modes it tells."
+    } else {
+        "No request to S3 is in it: CloudTrail has those for objects where the trail logs data events of S3."
+    }
 }
 
 fn load(out: &mut String, profile: &Profile, width: usize) -> std::fmt::Result {
@@ -194,7 +209,16 @@ fn kms(out: &mut String, profile: &Profile) -> std::fmt::Result {
     for (name, range) in [("GenerateDataKey", kms.generate_data_key), ("Decrypt", kms.decrypt)] {
         writeln!(out, "  {name:<20} {}", spread(range))?;
     }
-    writeln!(out, "  the mode is known by: {}", list(&kms.basis))?;
+    if kms.update.high > 0 {
+        writeln!(out, "  {:<22} {}", "UpdateObjectEncryption", spread(kms.update))?;
+    }
+    if kms.by_session != 0 {
+        let calls = grouped(kms.likely_by_session());
+        writeln!(out, "  {calls} if each session of a role fetches Bucket Keys of its own")?;
+    }
+    if !kms.basis.is_empty() {
+        writeln!(out, "  the mode is known by: {}", list(&kms.basis))?;
+    }
     if seen > 0 {
         writeln!(out, "  {} calls agree", grouped(kms.agreed))?;
         for (title, causes) in [
@@ -210,6 +234,9 @@ fn kms(out: &mut String, profile: &Profile) -> std::fmt::Result {
 }
 
 fn attribution(out: &mut String, title: &str, tally: &Tally, width: usize) -> std::fmt::Result {
+    if tally.is_empty() {
+        return Ok(());
+    }
     let name = width.saturating_sub(40).max(20);
     let kms = |share: &Share| if share.kms_seen > 0 { grouped(share.kms_seen) } else { "-".into() };
     writeln!(out, "{:<name$} {:>13} {:>11} {:>10}", title, "requests", "out", "KMS seen")?;
@@ -308,6 +335,22 @@ fn cut(text: &str, width: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_a_profile_lacks_has_no_heading_and_a_hint_where_it_is_all() {
+        let text = |profile: &Profile| render(profile, 80);
+        assert!(text(&Profile::default()).starts_with("Read nothing: 0 records"));
+        let mut profile = Profile { records: 4, inventoried: 4, ..Profile::default() };
+        assert!(text(&profile).contains("4 objects stand in the inventory.\nAn inventory holds no requests"));
+        profile.inventoried = 0;
+        assert!(text(&profile).contains("No request to S3 is in it"));
+        profile.kms.seen.insert("Decrypt".into(), 1);
+        let text = text(&profile);
+        assert!(text.contains("KMS calls by S3, seen: 1 (1 Decrypt)"), "{text}");
+        for absent in ["No request to S3", "is known by", "bucket  ", "prefix  "] {
+            assert!(!text.contains(absent), "{absent}: {text}");
+        }
+    }
 
     #[test]
     fn a_long_name_loses_its_middle_and_keeps_what_tells_it_apart() {

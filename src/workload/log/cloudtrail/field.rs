@@ -6,6 +6,8 @@
 use std::borrow::Cow;
 
 use super::json::{Cursor, Fault};
+use super::order::{At, Order};
+use crate::workload::log::entry::{behind_partition, of_arn};
 
 /// A text that a record may have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,6 +45,7 @@ pub(super) enum Field {
     AskedKey,
     KeyId,
     S3Arn,
+    ExpressArn,
     TrailArn,
     DefaultSse,
     DefaultBucketKey,
@@ -71,7 +74,7 @@ const _: () = assert!(FIELDS + (Place::Resource as usize) < 64);
 
 /// An object within a record whose members matter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Place {
+pub(super) enum Place {
     Record,
     Identity,
     Request,
@@ -79,14 +82,34 @@ enum Place {
     Configuration,
     Rule,
     ByDefault,
+    Update,
+    UpdateKms,
     Response,
     Additional,
     Resource,
 }
 
+impl Place {
+    /// All of them, in the order of their numbers.
+    pub(super) const ALL: [Self; 12] = [
+        Self::Record,
+        Self::Identity,
+        Self::Request,
+        Self::Context,
+        Self::Configuration,
+        Self::Rule,
+        Self::ByDefault,
+        Self::Update,
+        Self::UpdateKms,
+        Self::Response,
+        Self::Additional,
+        Self::Resource,
+    ];
+}
+
 /// What a member is good for.
-#[derive(Clone, Copy)]
-enum Use {
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Use {
     /// A text, or a whole number as one.
     Text(Field),
     /// A number, or a text of one.
@@ -140,17 +163,23 @@ fn use_of(place: Place, name: &[u8]) -> Use {
         (Place::Request, b"range") => Text(F::RangeLower),
         (Place::Request, b"x-amz-server-side-encryption") => Text(F::AskedSse),
         (Place::Request, b"x-amz-server-side-encryption-customer-algorithm") => Text(F::AskedCustomer),
-        (Place::Request, b"x-amz-server-side-encryption-bucket-key-enabled") => Text(F::AskedBucketKey),
-        (Place::Request, b"x-amz-server-side-encryption-aws-kms-key-id") => Text(F::AskedKey),
+        (Place::Request, b"x-amz-server-side-encryption-bucket-key-enabled")
+        | (Place::UpdateKms, b"BucketKeyEnabled") => Text(F::AskedBucketKey),
+        (Place::Request, b"x-amz-server-side-encryption-aws-kms-key-id")
+        | (Place::UpdateKms, b"KMSKeyArn") => Text(F::AskedKey),
         (Place::Request, b"keyId") => Text(F::KeyId),
-        (Place::Request, b"encryptionContext") => Part(Place::Context),
+        // `ReEncrypt` has one for each key.
+        (Place::Request, b"encryptionContext" | b"destinationEncryptionContext") => Part(Place::Context),
         (Place::Request, b"ServerSideEncryptionConfiguration") => Part(Place::Configuration),
+        (Place::Request, b"ObjectEncryption") => Part(Place::Update),
         (Place::Context, b"aws:s3:arn") => Text(F::S3Arn),
+        (Place::Context, b"aws:s3express:arn") => Text(F::ExpressArn),
         (Place::Context, b"aws:cloudtrail:arn") => Text(F::TrailArn),
         (Place::Configuration, b"Rule") => List(Place::Rule),
         (Place::Rule, b"ApplyServerSideEncryptionByDefault") => Part(Place::ByDefault),
         (Place::Rule, b"BucketKeyEnabled") => Text(F::DefaultBucketKey),
         (Place::ByDefault, b"SSEAlgorithm") => Text(F::DefaultSse),
+        (Place::Update, b"SSE-KMS") => Part(Place::UpdateKms),
         (Place::Response, b"x-amz-server-side-encryption") => Text(F::Sse),
         (Place::Response, b"x-amz-server-side-encryption-bucket-key-enabled") => Text(F::BucketKey),
         (Place::Response, b"x-amz-server-side-encryption-aws-kms-key-id") => Text(F::AnsweredKey),
@@ -166,7 +195,7 @@ fn use_of(place: Place, name: &[u8]) -> Use {
 }
 
 /// The texts of a record, borrowed where it has them as they are.
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 pub(super) struct Fields<'a> {
     texts: [Option<&'a str>; FIELDS],
     /// Those that had escapes, or stood in a text themselves: they go before the borrowed ones.
@@ -179,12 +208,12 @@ impl<'a> Fields<'a> {
         Self { texts: [None; FIELDS], held: Vec::new() }
     }
 
-    /// Reads the object at `cursor`, which ends up behind it.
+    /// Reads the object at `cursor`, which ends up behind it. `order` makes it faster and changes nothing.
     ///
     /// # Errors
     /// Where it is no JSON, or says a thing twice.
-    pub(super) fn read(&mut self, cursor: &mut Cursor<'a>) -> Result<(), Fault> {
-        self.object(Place::Record, cursor)
+    pub(super) fn read(&mut self, cursor: &mut Cursor<'a>, order: &mut Order) -> Result<(), Fault> {
+        self.object(Place::Record, cursor, order)
     }
 
     fn found(&self, field: Field) -> Option<&str> {
@@ -227,12 +256,22 @@ impl<'a> Fields<'a> {
         digits.parse().ok().or_else(|| whole(text.parse().ok()?))
     }
 
-    fn object(&mut self, place: Place, cursor: &mut Cursor<'a>) -> Result<(), Fault> {
+    fn object(&mut self, place: Place, cursor: &mut Cursor<'a>, order: &mut Order) -> Result<(), Fault> {
         // One bit a field or place that was there.
         let mut there = 0_u64;
+        let mut before = At::beginning(place);
         let mut more = cursor.first_member()?;
         while more {
-            let found = cursor.member(|name| use_of(place, name))?;
+            cursor.peek()?;
+            let found = if let Some((at, foreseen)) = order.foreseen(place, before, cursor) {
+                before = at;
+                foreseen
+            } else {
+                let start = cursor.at();
+                let found = cursor.member(|name| use_of(place, name))?;
+                before = order.learn(place, before, cursor.since(start), found);
+                found
+            };
             let bit = match found {
                 Use::Text(field) | Use::Count(field) => 1 << field as u32,
                 Use::Part(place) | Use::List(place) => 1 << (FIELDS as u32 + place as u32),
@@ -245,8 +284,8 @@ impl<'a> Fields<'a> {
             match found {
                 Use::Text(field) => self.text_at(field, cursor)?,
                 Use::Count(field) => self.count_at(field, cursor)?,
-                Use::Part(place) => self.part(place, cursor)?,
-                Use::List(place) => self.list(place, cursor)?,
+                Use::Part(place) => self.part(place, cursor, order)?,
+                Use::List(place) => self.list(place, cursor, order)?,
                 Use::Nothing => cursor.skip()?,
             }
             more = cursor.next_member()?;
@@ -310,12 +349,12 @@ impl<'a> Fields<'a> {
         Ok(())
     }
 
-    fn part(&mut self, place: Place, cursor: &mut Cursor<'a>) -> Result<(), Fault> {
+    fn part(&mut self, place: Place, cursor: &mut Cursor<'a>, order: &mut Order) -> Result<(), Fault> {
         match cursor.peek()? {
             // Not within another record without end.
-            b'{' if place != Place::Record => self.object(place, cursor),
+            b'{' if place != Place::Record => self.object(place, cursor, order),
             b'"' => {
-                self.held(place, &cursor.string()?);
+                self.held(place, &cursor.string()?, order);
                 Ok(())
             }
             _ => cursor.skip(),
@@ -324,9 +363,9 @@ impl<'a> Fields<'a> {
 
     /// The part that a text holds, if it holds one: what is read of it has to outlive the text.
     #[cold]
-    fn held(&mut self, place: Place, text: &str) {
+    fn held(&mut self, place: Place, text: &str, order: &mut Order) {
         let mut fields = Fields::new();
-        if fields.object(place, &mut Cursor::new(text)).is_err() {
+        if fields.object(place, &mut Cursor::new(text), order).is_err() {
             return;
         }
         let borrowed = fields.texts.into_iter().enumerate();
@@ -334,14 +373,14 @@ impl<'a> Fields<'a> {
         self.held.append(&mut fields.held);
     }
 
-    fn list(&mut self, place: Place, cursor: &mut Cursor<'a>) -> Result<(), Fault> {
+    fn list(&mut self, place: Place, cursor: &mut Cursor<'a>, order: &mut Order) -> Result<(), Fault> {
         match cursor.peek()? {
-            b'{' => self.item(place, cursor, true),
+            b'{' => self.item(place, cursor, order, true),
             b'[' => {
                 let (mut more, mut first) = (cursor.first_item()?, true);
                 while more {
                     match cursor.peek()? {
-                        b'{' => self.item(place, cursor, first)?,
+                        b'{' => self.item(place, cursor, order, first)?,
                         _ => cursor.skip()?,
                     }
                     first = false;
@@ -354,20 +393,22 @@ impl<'a> Fields<'a> {
     }
 
     /// Of resources those that name a key and an object or bucket; of rules the first.
-    fn item(&mut self, place: Place, cursor: &mut Cursor<'a>, first: bool) -> Result<(), Fault> {
+    fn item(
+        &mut self,
+        place: Place,
+        cursor: &mut Cursor<'a>,
+        order: &mut Order,
+        first: bool,
+    ) -> Result<(), Fault> {
         if place != Place::Resource {
-            return if first { self.object(place, cursor) } else { cursor.skip() };
+            return if first { self.object(place, cursor, order) } else { cursor.skip() };
         }
-        self.object(place, cursor)?;
+        self.object(place, cursor, order)?;
         let lower = self.take(Field::ResourceLower);
         let Some(arn) = self.take(Field::Resource).or(lower) else { return Ok(()) };
-        // Of any partition: `arn:aws-cn:s3:::bucket/key`.
-        let of_service =
-            arn.strip_prefix("arn:").and_then(|arn| arn.split_once(':')).map_or("", |(_, rest)| rest);
-        let slot = if let Some(path) = of_service.strip_prefix("s3:::") {
-            let is_object = path.contains('/');
-            if self.has(Field::ResourceS3) && is_object { Field::ResourceLast } else { Field::ResourceS3 }
-        } else if of_service.starts_with("kms:") && of_service.contains(":key/") {
+        let slot = if let Some((_, key)) = of_arn(&arn) {
+            if self.has(Field::ResourceS3) && key.is_some() { Field::ResourceLast } else { Field::ResourceS3 }
+        } else if behind_partition(&arn).starts_with("kms:") && arn.contains(":key/") {
             Field::ResourceKey
         } else {
             return Ok(());

@@ -32,6 +32,23 @@ impl<'a> Cursor<'a> {
         self.at
     }
 
+    /// What was gone over since `start`.
+    pub(super) fn since(&self, start: usize) -> &'a [u8] {
+        &self.text.as_bytes()[start..self.at]
+    }
+
+    /// The next `N` bytes, if there are so many.
+    #[inline]
+    pub(super) fn ahead<const N: usize>(&self) -> Option<&'a [u8; N]> {
+        self.text.as_bytes().get(self.at..)?.first_chunk()
+    }
+
+    /// Goes over `length` bytes of those ahead, to the end of a character.
+    #[inline]
+    pub(super) fn advance(&mut self, length: usize) {
+        self.at += length;
+    }
+
     /// What belongs there, after [`Fault::Wrong`].
     pub(super) const fn expected(&self) -> &'static str {
         self.expected

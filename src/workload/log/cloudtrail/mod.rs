@@ -10,6 +10,7 @@
 
 mod field;
 mod json;
+mod order;
 mod record;
 
 use std::io::BufRead;
@@ -18,6 +19,7 @@ use memchr::{memchr, memchr_iter, memrchr};
 
 use self::field::{Field, Fields};
 use self::json::{Cursor, Fault};
+use self::order::Order;
 use super::digest::{Digests, digest, digest_within};
 use super::error::BadLine;
 use super::reader::Turn;
@@ -98,6 +100,8 @@ pub struct CloudTrail<R> {
     wrapped: bool,
     /// Whether the record at hand could not be read and is to be passed over.
     passing: bool,
+    /// In which order the members of the records so far came.
+    order: Order,
     /// Line ends before the buffer, and bytes of the current line before it.
     lines: u64,
     columns: usize,
@@ -117,6 +121,7 @@ impl<R: BufRead> CloudTrail<R> {
             reserve,
             wrapped: false,
             passing: false,
+            order: Order::new(),
             lines: 0,
             columns: 0,
         }
@@ -153,7 +158,7 @@ impl<R: BufRead> CloudTrail<R> {
         let start = self.at;
         let mut cursor = Cursor::new(&self.buffer[start..]);
         let mut fields = Fields::new();
-        match fields.read(&mut cursor) {
+        match fields.read(&mut cursor, &mut self.order) {
             Ok(()) => {}
             Err(Fault::End) if !self.ended && self.reserve < RECORD_BYTES_MAX => {
                 self.reserve = (self.reserve * 4).min(RECORD_BYTES_MAX);

@@ -4,7 +4,11 @@ use std::borrow::Cow;
 
 use super::field::{Field, Fields};
 use crate::request::{Operation, SseMode};
-use crate::workload::log::entry::{Ending, Entry, KmsUse, Request, Setting, Side, Sse, Told, decoded};
+use crate::units::Timestamp;
+use crate::workload::log::entry::{
+    Ending, Entry, KmsUse, Request, Setting, Side, Sse, Told, UPDATE_ENCRYPTION, decoded,
+    is_directory_bucket, of_arn,
+};
 use crate::workload::log::moment;
 
 impl<'a> Fields<'a> {
@@ -16,9 +20,10 @@ impl<'a> Fields<'a> {
 
     /// What it says; `Err` with the time as written where a record of S3 or KMS has none that can be read.
     pub(super) fn entry(&mut self) -> Result<Entry<'a>, String> {
-        let kms = match self.text(Field::EventSource) {
-            "kms.amazonaws.com" => true,
-            "s3.amazonaws.com" | "s3express.amazonaws.com" | "s3-object-lambda.amazonaws.com" => false,
+        let (kms, side) = match self.text(Field::EventSource) {
+            "kms.amazonaws.com" => (true, Side::Whole),
+            "s3.amazonaws.com" | "s3express.amazonaws.com" => (false, Side::Whole),
+            "s3-object-lambda.amazonaws.com" => (false, Side::ObjectLambda),
             _ => return Ok(Entry::Other),
         };
         // What passed a VPC endpoint is told a second time, under an event of its own.
@@ -32,28 +37,7 @@ impl<'a> Fields<'a> {
         let failed = !self.text(Field::ErrorCode).is_empty();
         let name = self.take(Field::EventName).unwrap_or_default();
         if kms {
-            let by = self.text(Field::InvokedBy);
-            let service = self.text(Field::Kind) == "AWSService" || !(by.is_empty() || is_s3(by));
-            let by_service = self.has(Field::TrailArn) || service;
-            // A refusal may leave the context out. `AWS Internal` is S3 in some years, and others in the same.
-            let by_s3 = self.has(Field::S3Arn) || matches!(by, "s3.amazonaws.com" | "fas.s3.amazonaws.com");
-            // A Decrypt names its key among the resources alone.
-            let key = self.take(Field::ResourceKey).or(self.take(Field::KeyId));
-            let (kms_key, s3_arn) = (key.unwrap_or_default(), self.take(Field::S3Arn));
-            let requester = self.requester();
-            // The name that S3 gives the session.
-            let by_replication = requester.ends_with("/s3-replication");
-            return Ok(Entry::Kms(KmsUse {
-                time,
-                name,
-                s3_arn,
-                kms_key,
-                requester,
-                by_s3,
-                by_service,
-                by_replication,
-                failed,
-            }));
+            return Ok(Entry::Kms(self.kms_use(time, name, failed)));
         }
         let bucket = self.bucket();
         if matches!(&*name, "PutBucketEncryption" | "DeleteBucketEncryption") {
@@ -61,17 +45,22 @@ impl<'a> Fields<'a> {
                 return Ok(Entry::Other);
             }
             let deleted = name == "DeleteBucketEncryption";
-            let sse = if deleted { Some(Sse::Known(SseMode::SseS3)) } else { self.configured() };
+            let sse = if deleted { Some(Sse::Known(SseMode::SseS3)) } else { self.configured(&bucket) };
             return Ok(Entry::Setting(Setting { time, name, bucket, sse }));
         }
         let (sent, received) = (self.count(Field::Sent), self.count(Field::Received));
         let source = if self.has(Field::CopySource) { self.copy_source(&bucket) } else { None };
-        let operation = operation(&name, self.has(Field::Range) || self.has(Field::RangeLower));
+        let named_so = operation(&name, self.has(Field::Range) || self.has(Field::RangeLower));
+        let operation = named_so.filter(|_| side == Side::Whole);
         let writes = matches!(
             operation,
             Some(Operation::PutObject | Operation::CopyObject | Operation::CreateMultipartUpload)
         );
-        let sse = operation.and_then(|_| self.applied());
+        let sse = match operation {
+            Some(_) => self.applied(&bucket),
+            None if name == UPDATE_ENCRYPTION => Some(self.updated()),
+            None => None,
+        };
         let told = Told {
             version: self
                 .take(if writes { Field::VersionMade } else { Field::VersionRead })
@@ -89,7 +78,7 @@ impl<'a> Fields<'a> {
         Ok(Entry::Request(Request {
             time,
             operation,
-            name: named(name, operation),
+            name: named(name, operation, side),
             bucket,
             key: self.take(Field::Key).unwrap_or_default(),
             size: size.filter(|_| !failed),
@@ -97,12 +86,37 @@ impl<'a> Fields<'a> {
             received: received.unwrap_or(0),
             ending: ending(self.text(Field::ErrorCode), self.text(Field::ErrorMessage)),
             requester: self.requester(),
-            side: Side::Whole,
+            side,
             source,
             sse,
             told,
             times: 1,
         }))
+    }
+
+    /// What it says of a call to KMS.
+    fn kms_use(&mut self, time: Timestamp, name: Cow<'a, str>, failed: bool) -> KmsUse<'a> {
+        let by = self.text(Field::InvokedBy);
+        let service = self.text(Field::Kind) == "AWSService" || !(by.is_empty() || is_s3(by));
+        let by_service = self.has(Field::TrailArn) || service;
+        // A refusal may leave the context out. `AWS Internal` is S3 in some years, and others in the same.
+        let named = matches!(by, "s3.amazonaws.com" | "fas.s3.amazonaws.com");
+        let s3_arn = self.take(Field::S3Arn).or(self.take(Field::ExpressArn));
+        // A Decrypt names its key among the resources alone.
+        let key = self.take(Field::ResourceKey).or(self.take(Field::KeyId));
+        let requester = self.requester();
+        KmsUse {
+            time,
+            name,
+            by_s3: s3_arn.is_some() || named,
+            s3_arn,
+            kms_key: key.unwrap_or_default(),
+            by_service,
+            // The name that S3 gives the session.
+            by_replication: requester.ends_with("/s3-replication"),
+            requester,
+            failed,
+        }
     }
 
     /// The ARN; a session by its role, for that is what shares and what a bill is split by. Else whatever names somebody.
@@ -141,12 +155,12 @@ impl<'a> Fields<'a> {
 
     /// Bucket and key of an ARN among the resources.
     fn resource(&self, field: Field) -> (&str, Option<&str>) {
-        let path = self.text(field).split_once(":::").map_or("", |(_, path)| path);
-        path.split_once('/').map_or((path, None), |(bucket, key)| (bucket, Some(key)))
+        of_arn(self.text(field)).unwrap_or_default()
     }
 
-    /// How the written object is encrypted: what was applied, else what the answer says, else what was asked for.
-    fn applied(&self) -> Option<Sse> {
+    /// How the object written into `bucket` is encrypted: what was applied, else what the answer says, else what was asked
+    /// for.
+    fn applied(&self, bucket: &str) -> Option<Sse> {
         if self.has(Field::AskedCustomer) || self.has(Field::Customer) {
             return Some(Sse::Known(SseMode::SseC));
         }
@@ -155,6 +169,8 @@ impl<'a> Fields<'a> {
         // The answer names a Bucket Key whenever there is one.
         let answered = !self.text(Field::Sse).is_empty();
         let kms = match (bucket_key, answered) {
+            // In a directory bucket it is always on, said or not.
+            _ if is_directory_bucket(bucket) => Sse::Known(SseMode::SseKmsBucketKey),
             (Some(true), _) => Sse::Known(SseMode::SseKmsBucketKey),
             (Some(false), _) | (None, true) => Sse::Known(SseMode::SseKms),
             (None, false) => Sse::Kms,
@@ -170,14 +186,26 @@ impl<'a> Fields<'a> {
         algorithm(header).map(|sse| if sse == Sse::Kms { kms } else { sse })
     }
 
-    /// What a bucket's new setting gives its objects.
-    fn configured(&self) -> Option<Sse> {
+    /// What `UpdateObjectEncryption` made of its object: SSE-KMS, for it can make nothing else. Whether with a Bucket Key
+    /// stands in the body of the request, and it is off there where it is not named; whether `CloudTrail` writes the body
+    /// is not published.
+    fn updated(&self) -> Sse {
+        match self.text(Field::AskedBucketKey) {
+            "" if !self.has(Field::AskedKey) => Sse::Kms,
+            enabled if enabled.eq_ignore_ascii_case("true") => Sse::Known(SseMode::SseKmsBucketKey),
+            _ => Sse::Known(SseMode::SseKms),
+        }
+    }
+
+    /// What the new setting of `bucket` gives its objects.
+    fn configured(&self, bucket: &str) -> Option<Sse> {
         let sse = algorithm(self.text(Field::DefaultSse))?;
         if sse != Sse::Kms {
             return Some(sse);
         }
         // The Bucket Key is off where it is not named.
-        let enabled = self.text(Field::DefaultBucketKey).eq_ignore_ascii_case("true");
+        let enabled =
+            is_directory_bucket(bucket) || self.text(Field::DefaultBucketKey).eq_ignore_ascii_case("true");
         Some(Sse::Known(if enabled { SseMode::SseKmsBucketKey } else { SseMode::SseKms }))
     }
 }
@@ -222,8 +250,9 @@ fn operation(name: &str, ranged: bool) -> Option<Operation> {
 }
 
 /// Under what it is counted: as the log calls it, for one operation has one name there.
-fn named(name: Cow<'_, str>, operation: Option<Operation>) -> Cow<'_, str> {
+fn named(name: Cow<'_, str>, operation: Option<Operation>, side: Side) -> Cow<'_, str> {
     match operation {
+        _ if side == Side::ObjectLambda => Cow::Owned(format!("{name} (S3 Object Lambda)")),
         Some(Operation::ListObjects) => Cow::Borrowed("ListObjects"),
         _ => name,
     }
