@@ -166,6 +166,23 @@ fn two_cores(board: &mut Board) {
         &mut |n| time(n, || ours.seal_into(&plain, Threads::Pool, &mut pool)),
         &mut |n| time(n, || ours.seal_into(&plain, Threads::One, &mut one)),
     );
+    // What the two cores have to give: machines are let by the share, and memory is one for both.
+    let (mut whole, mut halves, half) = (plain.clone(), plain, 32 * MIB);
+    let mut tags = vec![[0; 16]; 64 * MIB / FRAME];
+    let mut both = tags.clone();
+    let (bare, name) = (Bare::new(), "seal_64MiB_2cores_bare");
+    board.speed(
+        name,
+        Goal::Shown,
+        "itself on one core: aws-lc-rs in place",
+        &mut |n| {
+            time(n, || {
+                let ((a, b), (c, d)) = (halves.split_at_mut(half), both.split_at_mut(half / FRAME));
+                rayon::join(|| bare.seal(a, c), || bare.seal(b, d));
+            })
+        },
+        &mut |n| time(n, || bare.seal(&mut whole, &mut tags)),
+    );
 }
 
 fn small_object(board: &mut Board) {
