@@ -218,4 +218,18 @@ mod tests {
         changed.cache = scenario.cache;
         assert_eq!(changed, scenario);
     }
+
+    #[test]
+    fn a_refresh_has_to_come_before_the_age_and_stays_where_it_does() {
+        let refresh_after = |seconds| {
+            let mut scenario = Scenario::default();
+            scenario.cache.refresh_after = Some(Span::from_seconds(seconds));
+            let mode = SseMode::KmsCached;
+            let max_age = Some(Span::from_seconds(60));
+            let candidate = Candidate { mode, max_age, max_uses: None, scope: None, retry: None, quota: 1 };
+            candidate.apply(&scenario).cache.refresh_after
+        };
+        let after = [59, 60, 61].map(refresh_after);
+        assert_eq!(after, [59, 30, 30].map(|seconds| Some(Span::from_seconds(seconds))));
+    }
 }

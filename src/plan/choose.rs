@@ -155,6 +155,8 @@ pub(super) fn nearest(trials: &[(usize, &Trial)]) -> Option<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::report::{Kind, Recorder, Run, Summary, Window};
+    use crate::units::Timestamp;
 
     const OWN: u64 = 5_000;
 
@@ -212,6 +214,51 @@ mod tests {
     fn the_cheapest_that_a_choice_was_weighed_against_decides_with_it() {
         let known = [plain(100), within(60, plain(90)), plain(5_000)];
         assert_eq!(decisive(&known, OWN), Some((0, 1)));
+    }
+
+    #[test]
+    fn nearest_goes_by_demands_then_requests_lost_then_calls_throttled_then_p99_bill_and_place() {
+        let window = Window { from: Timestamp::ZERO, until: Timestamp::from_seconds(1) };
+        let facts = Run {
+            mode: SseMode::SseKms,
+            kind: Kind::Simulated,
+            quota_per_s: None,
+            until: window.until,
+            concurrency: None,
+        };
+        // Of 100 requests and 100 calls.
+        let trial = |missed: usize, [failed, dropped, throttled, p99]: [u64; 4], cents| {
+            let mut run = Summary::new(&Recorder::new(window), &facts, |_| String::new());
+            (run.offered, run.failed, run.dropped) = (100, failed, dropped);
+            (run.kms.calls, run.kms.throttled, run.response_time_ns.p99) = (100, throttled, p99);
+            Trial {
+                candidate: plain(cents).candidate,
+                run,
+                adds: Usd::from_cents(cents),
+                total: Usd::from_cents(cents),
+                complete: true,
+                confirmed: true,
+                missed: vec![String::new(); missed],
+                steady: true,
+                revocation: Revocation::AtOnce,
+                background: 0.0,
+                own_failures: 0,
+            }
+        };
+        let nearer = |(a_broken, a): (usize, Trial), (b_broken, b): (usize, Trial)| {
+            assert_eq!(nearest(&[(a_broken, &a), (b_broken, &b)]), Some(0), "the nearer first");
+            assert_eq!(nearest(&[(b_broken, &b), (a_broken, &a)]), Some(1), "the nearer last");
+        };
+        nearer((0, trial(1, [9; 4], 9)), (1, trial(1, [0; 4], 0)));
+        nearer((1, trial(1, [9; 4], 9)), (0, trial(3, [0; 4], 0)));
+        nearer((0, trial(1, [3, 1, 9, 9], 9)), (0, trial(1, [0, 5, 0, 0], 0)));
+        nearer((0, trial(1, [1, 3, 9, 9], 9)), (0, trial(1, [5, 0, 0, 0], 0)));
+        nearer((0, trial(1, [1, 1, 1, 9], 9)), (0, trial(1, [1, 1, 2, 0], 0)));
+        nearer((0, trial(1, [1, 1, 1, 1], 9)), (0, trial(1, [1, 1, 1, 2], 0)));
+        nearer((0, trial(1, [1; 4], 1)), (0, trial(1, [1; 4], 2)));
+        let alike = trial(1, [1; 4], 1);
+        assert_eq!(nearest(&[(0, &alike), (0, &alike)]), Some(0));
+        assert_eq!(nearest(&[]), None);
     }
 
     #[test]

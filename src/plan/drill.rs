@@ -12,7 +12,7 @@ use super::figure::{Figure, assumption, simulated};
 use super::inquiry::Judge;
 use super::objective::Demands;
 use crate::kms::Quota;
-use crate::report::Pricing;
+use crate::report::{Pricing, SecondSummary};
 use crate::units::{NANOS_PER_SECOND, Span};
 use crate::workload::{Fault, FaultKind, FleetStart, Source, Stop, span, span_text};
 
@@ -124,11 +124,6 @@ pub(super) fn drill(
     let demands = Demands { budget: None, ..judge.demands.clone() };
     let judge = Judge { demands: &demands, pricing: pricing.as_ref().unwrap_or(judge.pricing) };
     let trial = judge.try_out(&source, &candidate)?;
-    let over = i64::try_from(over.as_nanos() / NANOS_PER_SECOND).unwrap_or(i64::MAX);
-    let bad = |second: &&crate::report::SecondSummary| {
-        second.measured && second.failed + second.dropped + second.throttled > 0
-    };
-    let last = trial.run.series.iter().filter(bad).map(|second| second.second + 1 - over).max();
     let run = &trial.run;
     Ok(Drilled {
         drill: drill.to_string(),
@@ -140,6 +135,47 @@ pub(super) fn drill(
         failed: simulated(run.failed_share().unwrap_or(0.0)),
         throttled: simulated(run.throttled_share().unwrap_or(0.0)),
         kms_peak_per_s: simulated(run.kms.peak_calls_per_s),
-        recovered_in_s: simulated(last.map_or(0, |last| u64::try_from(last).unwrap_or(0))),
+        recovered_in_s: simulated(recovered_in_s(&run.series, over)),
     })
+}
+
+/// Seconds from `over`, counted from the start of the measured part, to the end of the last measured second in which a request
+/// was lost or a call throttled; 0 where there is none after it.
+fn recovered_in_s(series: &[SecondSummary], over: Span) -> u64 {
+    let over = i64::try_from(over.as_nanos() / NANOS_PER_SECOND).unwrap_or(i64::MAX);
+    let bad =
+        |second: &&SecondSummary| second.measured && second.failed + second.dropped + second.throttled > 0;
+    let last = series.iter().filter(bad).map(|second| second.second + 1 - over).max();
+    last.map_or(0, |last| u64::try_from(last).unwrap_or(0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn recovery_ends_with_the_last_measured_second_in_which_anything_was_refused() {
+        let second = |second: i64, measured, [failed, dropped, throttled]: [u64; 3]| SecondSummary {
+            second,
+            measured,
+            offered: 100,
+            completed: 100 - failed - dropped,
+            failed,
+            dropped,
+            kms_calls: 100,
+            throttled,
+            cached: 0,
+            joined: 0,
+            fetched: 0,
+        };
+        let (quiet, s) = ([0; 3], Span::from_seconds);
+        assert_eq!(recovered_in_s(&[], s(0)), 0);
+        // The warm-up shares the second in which the measured part starts.
+        let warm_up = [second(-1, false, [1; 3]), second(0, false, [1; 3]), second(0, true, quiet)];
+        assert_eq!(recovered_in_s(&warm_up, s(0)), 0);
+        for bad in [[1, 0, 0], [0, 1, 0], [0, 0, 1]] {
+            let series = [second(0, true, bad), second(8, true, bad), second(9, true, quiet)];
+            assert_eq!([0, 5, 8, 9, 20].map(|over| recovered_in_s(&series, s(over))), [9, 4, 1, 0, 0]);
+        }
+    }
 }

@@ -183,4 +183,37 @@ mod tests {
         assert_eq!(lengths(320_000), (s(19), Stop::Duration(s(21))));
         assert_eq!(lengths(1), (s(3), Stop::Duration(s(5))), "never less than asked");
     }
+
+    #[test]
+    fn rates_with_a_plan_of_their_own_keep_their_measured_part() {
+        let arrival = ArrivalProcess::Ramp { from: 10.0, to: 20.0, over: Span::from_seconds(5) };
+        let source = Source::from(&Scenario { arrival, ..Scenario::default() });
+        let stretched = stretched(&source, Span::from_seconds(60), u64::MAX).unwrap();
+        let Scenario { warm_up, stop, .. } = stretched.scenario();
+        assert_eq!((*warm_up, *stop), (Span::from_seconds(60), Stop::Duration(Span::from_seconds(5))));
+    }
+
+    #[test]
+    fn where_nothing_is_warmed_up_the_whole_of_it_is_measured() {
+        let source = unwarmed(&Source::from(&Scenario::default())).unwrap();
+        let Scenario { warm_up, stop, .. } = source.scenario();
+        assert_eq!((*warm_up, *stop), (Span::ZERO, Stop::Duration(Span::from_seconds(8))), "3 s and 5 s");
+    }
+
+    #[test]
+    fn a_budget_is_kept_to_the_cent_and_missed_by_one_more() {
+        let demands = Demands { budget: Some(Usd::from_cents(500)), ..Demands::default() };
+        let pricing = Pricing {
+            book: crate::cost::PriceBook::embedded(),
+            terms: crate::cost::Terms::default(),
+            region: "us-east-1".parse().unwrap(),
+            month: crate::cost::PriceBook::month(),
+            kms_keys: 1,
+            rotations: 0,
+        };
+        let judge = Judge { demands: &demands, pricing: &pricing };
+        assert_eq!(judge.over_budget(Usd::from_cents(500)), None);
+        let missed = judge.over_budget(Usd::from_cents(501)).unwrap();
+        assert_eq!(missed, "encryption adds 5.01 USD a month, and the budget is 5.00");
+    }
 }

@@ -141,7 +141,7 @@ pub(super) fn old_reads(source: &Source, requests_max: u64) -> Option<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::workload::{Mix, Scenario};
+    use crate::workload::{Mix, Scenario, SizeLaw};
 
     #[test]
     fn calls_per_second_follow_the_mix_and_the_table() {
@@ -154,6 +154,14 @@ mod tests {
         assert!(load.calls_per_s(SseMode::SseKmsBucketKey, true).abs() < 1e-12);
         // 20 % of 20,000 draws: a deviation of 0.28 %; five of them.
         assert!((load.writes_per_s() / rate - 0.2).abs() < 0.015);
+    }
+
+    #[test]
+    fn bytes_are_those_of_writes_alone() {
+        let mut scenario = Scenario { stop: Stop::Operations(1_000), ..Scenario::default() };
+        scenario.objects.size = SizeLaw::Fixed { bytes: 4_096 };
+        let load = Load::of(&Source::from(&scenario), u64::MAX);
+        assert!((load.written_per_s() / load.writes_per_s() - 4_096.0).abs() < 1e-6, "{load:?}");
     }
 
     #[test]
@@ -176,6 +184,8 @@ mod tests {
         scenario.mix.put_object = 1.0;
         let mixed = share(&scenario).unwrap();
         assert!(mixed > 0.0 && mixed < 0.9, "{mixed}");
+        scenario.mix = Mix { get_object: 1.0, copy_object: 1.0, ..Mix::none() };
+        assert_eq!(share(&scenario), Some(1.0), "a copy leaves its source as it was");
         scenario.mix = Mix { put_object: 1.0, ..Mix::none() };
         assert_eq!(share(&scenario), None);
     }

@@ -270,5 +270,8 @@ mod tests {
         let yearly: GrowthRate = "100%/year".parse().unwrap();
         assert!((yearly.after(12) - 2.0).abs() < 1e-12, "twelve months make the year, to rounding");
         assert!("8".parse::<GrowthRate>().is_err() && "8%/week".parse::<GrowthRate>().is_err());
+        // Nothing is left of a load that shrinks by all of it.
+        let reads = |text: &str| text.parse::<GrowthRate>().is_ok();
+        assert_eq!(["-100%", "-99%", "1000%", "1001%", "NaN%"].map(reads), [false, true, true, false, false]);
     }
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::desk::{Story, plan_for};
 use s3seal::plan::{Figures, Plan, Question, Verdict};
 use s3seal::units::{Span, Usd};
-use s3seal::workload::Source;
+use s3seal::workload::{Scope, Source};
 
 /// As many requests as it is asked for: no run is stretched, and the longest life outlives it.
 const SCENARIO: &str = "duration = \"4s\"\nwarm_up = \"4s\"\n[arrival]\nrate = 400\n[objects]\ncount = 150\n[history]\nuses_per_key = 50\n\
@@ -145,6 +145,32 @@ fn where_one_pass_does_not_count_every_candidate_is_run() {
     let mut question = question;
     question.grid.max_ages = vec![Span::from_seconds(1)];
     assert_eq!(counted(&plan_for(&source, &question)), 0);
+}
+
+#[test]
+fn twelve_pairs_of_limits_are_run_one_by_one_and_of_more_most_are_counted() {
+    let (source, question) = Story { scenario: SCENARIO, question: QUESTION }.told(None);
+    let of_ages = |ages: usize| {
+        let mut question = question.clone();
+        question.grid.max_ages.truncate(ages);
+        let plan = plan_for(&source, &question);
+        (plan.candidates.len(), counted(&plan) > 0)
+    };
+    assert_eq!((of_ages(3), of_ages(4)), ((12, false), (16, true)));
+}
+
+#[test]
+fn who_shares_a_key_is_counted_for_each_scope_apart() {
+    let (source, mut question) = Story { scenario: SCENARIO, question: QUESTION }.told(None);
+    let source = source.under(|scenario| scenario.principals.sessions = 20).unwrap();
+    question.grid.scopes = vec![Scope::Account, Scope::Session];
+    let plan = check(&source, &question);
+    let calls = |scope: &str| {
+        let of = plan.candidates.iter().filter(|judged| judged.title.contains(scope));
+        of.filter_map(|judged| judged.counted.as_ref()).map(|of| of.kms_calls_per_s.value).fold(0.0, f64::max)
+    };
+    let (shared, apart) = (calls("by account"), calls("by session"));
+    assert!(shared > 0.0 && apart > 1.1 * shared, "{shared} calls/s by account, {apart} by session");
 }
 
 #[test]

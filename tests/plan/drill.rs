@@ -45,3 +45,18 @@ fn an_outage_holds_up_what_needs_a_key_and_is_over_when_it_is_over() {
         "{outage:?}"
     );
 }
+
+#[test]
+fn an_outage_is_measured_for_half_a_minute_after_its_end_however_short_the_run() {
+    let scenario = "duration = \"6s\"\nwarm_up = \"1s\"\n[arrival]\nprocess = \"constant\"\nrate = 40\n[kms]\nquota = 500";
+    let question =
+        "[constraints]\naudit_per_object = true\nmodes = [\"sse-kms\"]\n[candidates]\nquota = [500]";
+    let (source, question) = Story { scenario, question }.told(None);
+    let drill = |drill: &str| asked(&source, &question, &[drill.parse().unwrap()], &[]).drills.remove(0);
+    // Requests wait for 0.3 s of 35.3 s: fewer than one in a hundred. Of 6 s they would be one in twenty.
+    let short = drill("outage:300ms");
+    assert!(short.p99_ns.value < 100_000_000, "{short:?}");
+    // A call that was sent in the outage is given up; when it is over, each request has a call of its own.
+    let long = drill("outage:60s");
+    assert!(long.failed.value > 0.1 && long.recovered_in_s.value <= 1, "{long:?}");
+}

@@ -61,6 +61,16 @@ fn solutions_hold_and_one_step_beyond_does_not() {
     check_solutions(question, &[Unknown::MaxAge]);
 }
 
+#[test]
+fn an_age_is_solved_for_a_cache_where_the_choice_has_none() {
+    let question = "[constraints]\nmodes = [\"sse-kms-bucket-key\", \"kms-cached\"]\n[candidates]\nmax_age = [\"1s\"]\nmax_uses = [1_000]\n\
+                    quota = [1_000]\nrequests = 4_000";
+    let (source, question) = Story { scenario: SCENARIO, question }.told(None);
+    let plan = asked(&source, &question, &[], &[Unknown::MaxAge]);
+    assert!(choice(&plan).starts_with("sse-kms-bucket-key"), "{}", plan.answer);
+    assert_eq!(plan.solved[0].candidate, "kms-cached, age 1s, 1000 uses, quota 1000/s");
+}
+
 #[track_caller]
 fn check_solutions(question: &'static str, unknowns: &[Unknown]) {
     let (source, question) = Story { scenario: SCENARIO, question }.told(None);

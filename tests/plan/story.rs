@@ -88,6 +88,41 @@ fn an_audit_of_each_object_takes_plain_sse_kms_and_beyond_the_quota_a_larger_one
 }
 
 #[test]
+fn what_flips_the_choice_is_told_from_what_does_not() {
+    let story = Story {
+        scenario: "[arrival]\nrate = 800\n[kms]\nquota = 500",
+        question: "[constraints]\naudit_per_object = true\nmodes = [\"sse-kms\"]\n[candidates]\nrequests = 20_000",
+    };
+    let (source, mut question) = story.told(None);
+    question.sensitivity = true;
+    let plan = plan_for(&source, &question);
+    assert_eq!(choice(&plan), "sse-kms, quota 10000/s");
+    let flip = |change: &str| {
+        let of = plan.sensitivity.iter().find(|flip| flip.change == change).unwrap();
+        (of.choice.as_deref(), of.flips)
+    };
+    assert_eq!(flip("half the rate"), (Some("sse-kms, quota 500/s"), true));
+    assert_eq!(flip("twice the rate"), (Some("sse-kms, quota 10000/s"), false));
+}
+
+#[test]
+fn the_quota_there_is_is_that_of_the_scenario_else_the_smallest_to_try_else_that_of_the_region() {
+    let story = Story {
+        scenario: "duration = \"1s\"\nwarm_up = \"0s\"\n[arrival]\nrate = 40\n[kms]\nquota = 700",
+        question: "[constraints]\nmodes = [\"sse-kms\"]",
+    };
+    let there_is = |in_scenario: bool, to_try: &[u64]| {
+        let (source, mut question) = story.told(None);
+        question.grid.quotas = to_try.to_vec();
+        let source = source.under(|scenario| scenario.kms.quota = Some(700).filter(|_| in_scenario)).unwrap();
+        plan_for(&source, &question).basis.quota_per_s.value
+    };
+    assert_eq!(there_is(true, &[5_000, 300]), 700);
+    assert_eq!(there_is(false, &[5_000, 300]), 300);
+    assert_eq!(there_is(false, &[]), 100_000);
+}
+
+#[test]
 fn revocation_within_five_minutes_takes_a_cache_whose_age_is_a_promise() {
     let scenario = "[arrival]\nrate = 100\n[objects]\ncount = 100\n[kms]\nquota = 1000";
     let question =
@@ -201,6 +236,28 @@ fn growth_passes_the_quota_in_a_month_that_the_rate_decides() {
     assert_eq!((now.quota_passed_in.value, now.request_by.unwrap().value), (Some(0), "2026-11".into()));
     let slow = story.plan(Some(("8%/month", "3%/month"))).growth.unwrap();
     assert_eq!((slow.quota_passed_in.value, slow.request_quota), (None, None));
+}
+
+#[test]
+fn the_quota_to_ask_for_holds_the_calls_of_others_and_is_never_less_than_there_is() {
+    let scenario = "duration = \"5s\"\nwarm_up = \"1s\"\n[arrival]\nprocess = \"constant\"\nrate = 250\n[kms]\nquota = 500";
+    let question = "[objectives]\nkeep = \"failed<90%\"\n[constraints]\naudit_per_object = true\nmodes = [\"sse-kms\"]\n[growth]\nrate = \"8%/month\"\n\
+                    horizon = 3\n[candidates]\nquota = [500]";
+    let story = Story { scenario, question };
+    let growth = |change| story.plan(Some(change)).growth.unwrap();
+    // 250 · 1.08³ = 314.9 of ours; with 400 of others, and a quarter more, 893.7.
+    let shared = growth(("[kms]\n", "[kms]\nbackground = 400\n"));
+    assert_eq!((shared.quota_passed_in.value, shared.peak_at_horizon.value), (Some(0), 315));
+    assert_eq!(shared.request_quota.unwrap().value, 900);
+    // Calls side by side find a bucket of one empty, however large the quota: no smaller one is asked for.
+    let shallow = growth((
+        "\"constant\"\nrate = 250\n[kms]\n",
+        "\"poisson\"\nrate = 250\n[kms]\nthrottle_rule = \"token-bucket\"\nburst = 1\n",
+    ));
+    assert_eq!(
+        (shallow.quota_passed_in.value, shallow.request_quota, shallow.request_by),
+        (Some(0), None, None)
+    );
 }
 
 #[test]
