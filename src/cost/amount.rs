@@ -73,6 +73,9 @@ mod tests {
         assert_eq!(cents(5, 1_000), "0.01");
         assert_eq!(cents(4_999_999_999_999, 1_000_000_000_000_000), "0.00");
         assert_eq!(cents(248, 1_000), "0.25");
+        // Whose rest has no room for the decimals before it is shortened.
+        let huge = 10_u128.pow(30);
+        assert_eq!(quotient(3 * huge, 2 * huge, 12).unwrap().to_string(), "1.500000000000");
         assert_eq!(cents(2, 3), "0.67");
     }
 

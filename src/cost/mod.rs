@@ -81,3 +81,19 @@ impl UnknownName {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_word_like_none_is_told_where_regions_stand_only_where_one_was_expected() {
+        let text = |kind, value| UnknownName::new(kind, value, &["eu-west-1", "STANDARD"]).to_string();
+        assert_eq!(text("storage class", "zzz"), "`zzz` is no storage class");
+        assert_eq!(
+            text("storage class", "STANDART"),
+            "`STANDART` is no storage class; did you mean `STANDARD`?"
+        );
+        assert!(text(region::KIND, "zzz").ends_with("(`s3seal cost prices` lists them)"));
+    }
+}
