@@ -232,6 +232,7 @@ mod tests {
         assert_eq!(source, [0; KEY_BYTES]);
         let place = std::ptr::from_ref(secret.bytes());
         assert_eq!(secret.bytes(), &[0xA5; KEY_BYTES]);
+        assert_eq!(format!("{secret:?}"), "[secret]");
         drop(secret);
         // SAFETY: on Unix the page is never unmapped; another test may write there, but not this pattern.
         #[cfg(unix)]
