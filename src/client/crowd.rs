@@ -2,8 +2,9 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// The requests that wait at one cache, counted.
+/// The requests that wait at one cache, counted; on a cache line of its own, since all who wait write it.
 #[derive(Debug)]
+#[repr(align(64))]
 pub(super) struct Crowd {
     waiting: AtomicUsize,
     pub(super) limit: usize,

@@ -1,6 +1,7 @@
 //! `DataKeyCache`: data keys for any number of tasks, with as few KMS calls as the limits allow.
 
 use std::fmt;
+use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 
@@ -11,21 +12,20 @@ use tokio::time::{Instant, sleep};
 
 use super::builder::Builder;
 use super::clock::Clock;
-use super::crowd::{Crowd, Place};
-use super::deadline::{Parking, Wait, Waiter};
+use super::crowd::Crowd;
+use super::deadline::{Parking, Waiter};
 use super::error::KeyError;
-use super::fetch::{Fetch, Need, Woken};
 use super::request::{CachedKey, KeyRequest, Material};
 use super::service::{AnyService, KeyService, ServiceError};
 use super::snapshot::Snapshot;
+use super::waiting::{Asked, Waiting};
 use crate::cache::{
     self, Cache, ConfigError, Fingerprint, FlightId, Lookup, Partition, PrincipalScope, Requester, Shared,
-    Ticket,
 };
 use crate::envelope::{EncryptionContext, KeyArn, WrappedKey};
 use crate::kms::{Attempts, Retry, RetryBudget, RetryPolicy};
 use crate::request::Principal;
-use crate::units::{Seed, Span, Stream, Timestamp};
+use crate::units::{Seed, Span, Stream};
 
 /// Keys over age leave the memory at the latest so long after, also when nobody asks for them.
 const SWEEP_EVERY_MAX: Span = Span::from_seconds(60);
@@ -82,6 +82,8 @@ pub(super) struct Half {
     pub(super) parking: Parking,
 }
 
+/// Apart from the count of its handles, which every clone and drop of one writes, while every hit reads what is here.
+#[repr(align(64))]
 pub(super) struct Inner {
     pub(super) service: Box<dyn AnyService>,
     pub(super) clock: Clock,
@@ -187,9 +189,13 @@ impl DataKeyCache {
         if let Lookup::Hit { key, refresh: None } = lookup {
             return Ok(CachedKey(key));
         }
-        let asked = Asked { request, need: Need::Generate, fingerprint: request.fingerprint(), bytes, now };
-        // Boxed, so that the future of a hit stays small.
-        Box::pin(self.0.wait(asked, lookup)).await
+        let asked = Asked { request, wrapped: None, fingerprint: request.fingerprint(), bytes, at: now };
+        let mut waiting = Waiting::new(&self.0, asked);
+        match waiting.heed(lookup)? {
+            Some(key) => Ok(key),
+            // Where it stands: moved, it would be in this future twice.
+            None => Pin::new(&mut waiting).await,
+        }
     }
 
     /// The data key in `wrapped`, which `encrypt_key` of the same KMS key and context gave.
@@ -212,9 +218,13 @@ impl DataKeyCache {
         if let Lookup::Hit { key, refresh: None } = lookup {
             return Ok(CachedKey(key));
         }
-        let need = Need::Open(wrapped.clone());
-        let asked = Asked { request, need, fingerprint: &fingerprint, bytes, now };
-        Box::pin(self.0.wait(asked, lookup)).await
+        let asked = Asked { request, wrapped: Some(wrapped), fingerprint: &fingerprint, bytes, at: now };
+        let mut waiting = Waiting::new(&self.0, asked);
+        match waiting.heed(lookup)? {
+            Some(key) => Ok(key),
+            // Where it stands: moved, it would be in this future twice.
+            None => Pin::new(&mut waiting).await,
+        }
     }
 
     /// Drops every data key under `key`, and what is on its way: those who wait fetch anew, once.
@@ -257,18 +267,9 @@ impl DataKeyCache {
     }
 }
 
-/// A request while it waits.
-struct Asked<'a> {
-    request: &'a KeyRequest,
-    need: Need,
-    fingerprint: &'a Fingerprint,
-    bytes: Option<u64>,
-    now: Timestamp,
-}
-
 impl Half {
     /// Parks under `flight`; nothing when it has landed meanwhile.
-    fn join(
+    pub(super) fn join(
         &self,
         fingerprint: &Fingerprint,
         flight: FlightId,
@@ -283,7 +284,7 @@ impl Half {
     }
 
     /// Parks under `flight` for at most `left`.
-    fn park(&self, flight: FlightId, left: Span) -> Result<Waiter, KeyError> {
+    pub(super) fn park(&self, flight: FlightId, left: Span) -> Result<Waiter, KeyError> {
         let runtime = Handle::try_current().map_err(|_| KeyError::NoRuntime)?;
         Ok(self.parking.park(flight, runtime.id(), Instant::now() + left.min(WAIT_FAR).into()))
     }
@@ -300,73 +301,6 @@ impl Inner {
     /// Both caches under their one set of generations; handles on the same caches.
     fn halves(&self) -> cache::Core<Shared<Material>> {
         cache::Core { encrypt: self.encrypt.cache.clone(), decrypt: self.decrypt.cache.clone() }
-    }
-
-    /// What the cache did not answer with a key alone, until there is one.
-    #[cold]
-    async fn wait(
-        self: &Arc<Self>,
-        asked: Asked<'_>,
-        mut lookup: Lookup<crate::cache::Lent<Material>>,
-    ) -> Result<CachedKey, KeyError> {
-        let Asked { request, need, fingerprint, bytes, now: asked_at } = asked;
-        let half = self.side(if let Need::Generate = need { Side::Encrypt } else { Side::Decrypt });
-        let deadline = asked_at + self.wait_max;
-        let key = || request.key().clone();
-        let start = |ticket: Ticket| Fetch::new(self, request, need.clone(), ticket).start();
-        let left = || deadline.since(self.clock.now());
-        // One place for the whole wait, however many flights it takes.
-        let mut place = None;
-        loop {
-            let waiter = match lookup {
-                Lookup::Hit { key, refresh } => {
-                    if let Some(ticket) = refresh {
-                        // Without a runtime the refresh is given up; the key at hand is good.
-                        drop(start(ticket));
-                    }
-                    return Ok(CachedKey(key));
-                }
-                Lookup::Lead { ticket, .. } => {
-                    let waiter = half.park(ticket.flight(), left());
-                    start(ticket)?;
-                    Some(waiter?)
-                }
-                Lookup::Join { flight, .. } => half.join(fingerprint, flight, left())?,
-                Lookup::Refused(failure) => {
-                    return Err(KeyError::Refused { key: key(), failure, source: None });
-                }
-                Lookup::Pace { until } => {
-                    let now = self.clock.now();
-                    if until >= deadline {
-                        return Err(KeyError::Paced { key: key(), wait: until.since(now) });
-                    }
-                    place = Some(self.place(place)?);
-                    sleep(until.since(now).into()).await;
-                    None
-                }
-            };
-            if let Some(waiter) = waiter {
-                place = Some(self.place(place)?);
-                match Wait(waiter).await? {
-                    Some(Woken::Resume) => {}
-                    Some(Woken::Own(key)) => return Ok(CachedKey(key.0)),
-                    Some(Woken::Failed(failure, source)) => {
-                        return Err(KeyError::Refused { key: key(), failure, source });
-                    }
-                    None => {
-                        self.tally.expired.fetch_add(1, Ordering::Relaxed);
-                        let waited = self.clock.now().since(asked_at);
-                        return Err(KeyError::DeadlineExceeded { key: key(), waited });
-                    }
-                }
-            }
-            lookup = half.cache.resume(fingerprint, bytes, self.clock.now());
-        }
-    }
-
-    fn place<'a>(&'a self, taken: Option<Place<'a>>) -> Result<Place<'a>, KeyError> {
-        let refused = KeyError::TooManyWaiters { limit: self.crowd.limit };
-        taken.or_else(|| self.crowd.enter()).ok_or(refused)
     }
 
     pub(super) fn retry(&self, attempts: &mut Attempts, error: &ServiceError) -> Retry {

@@ -8,7 +8,7 @@
 //! out of service: that would void the revocation bound.
 
 // `parking` names its locks and pointers through here, so that the loom test can put loom's in their place.
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use parking_lot::Mutex;
 
@@ -22,6 +22,7 @@ mod snapshot;
 mod builder;
 mod fetch;
 mod deadline;
+mod waiting;
 mod data_key_cache;
 mod model_service;
 #[cfg(feature = "aws")]

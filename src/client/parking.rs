@@ -5,10 +5,13 @@
 //! may run whatever an executor likes, a drop of another waiter included.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::IntoValues;
+use std::iter::{Chain, Flatten};
 use std::mem;
 use std::task::Waker;
+use std::vec;
 
-use super::{Arc, Mutex};
+use super::{Arc, Mutex, OnceLock};
 
 /// The flights `F` that requests of one cache wait for, on runtimes `R`, until instants `D`, to hear `T`.
 ///
@@ -53,12 +56,12 @@ impl<F: Ord, R: Eq, D: Ord + Copy, T: Clone> Parking<F, R, D, T> {
         }
     }
 
-    /// Tells everybody who waits for `flight`.
-    pub(super) fn land(&self, flight: &F, outcome: &T) {
-        let crews = self.0.lock().remove(flight);
-        for (_, crew) in crews.into_iter().flatten() {
-            crew.land(outcome.clone());
-        }
+    /// Tells everybody who waits for `flight`. They are woken as the caller goes through the [`Landing`], the rest at its drop.
+    pub(super) fn land(&self, flight: &F, outcome: &T) -> Landing<D> {
+        let crews = self.0.lock().remove(flight).into_iter().flatten();
+        let (waiting, timers): (Vec<_>, Vec<_>) = crews.map(|(_, crew)| crew.land(outcome.clone())).unzip();
+        let timers: Vec<Waker> = timers.into_iter().flatten().collect();
+        Landing(waiting.into_iter().flatten().chain(timers))
     }
 
     /// Flights that somebody waits for.
@@ -67,13 +70,43 @@ impl<F: Ord, R: Eq, D: Ord + Copy, T: Clone> Parking<F, R, D, T> {
     }
 }
 
+/// Those to whom a flight has landed and who have not been woken yet. Dropped, it wakes them all: nobody is stranded, wherever
+/// the landing is interrupted.
+#[derive(Debug)]
+#[must_use = "who waits is woken when it is dropped"]
+pub(super) struct Landing<D>(Chain<Flatten<vec::IntoIter<Waiting<D>>>, vec::IntoIter<Waker>>);
+
+/// Those of one crew, in order of their deadlines.
+type Waiting<D> = IntoValues<(D, u64), Waker>;
+
+impl<D> Landing<D> {
+    /// The next `count` to be woken, less only when there are no more.
+    pub(super) fn next(&mut self, count: usize) -> Vec<Waker> {
+        self.0.by_ref().take(count).collect()
+    }
+}
+
+impl<D> Drop for Landing<D> {
+    fn drop(&mut self) {
+        self.0.by_ref().for_each(Waker::wake);
+    }
+}
+
 /// Who waits for one flight on one runtime, until when, and the timer that sees to it.
 #[derive(Debug)]
-pub(super) struct Crew<D, T>(Mutex<State<D, T>>);
+pub(super) struct Crew<D, T> {
+    outcome: Outcome<T>,
+    state: Mutex<State<D>>,
+}
+
+/// What the landing said, set under the lock of the state and read without it: thousands that are woken at once only read it. A
+/// cache line of its own keeps it apart from what they write, which is how many still point to the crew.
+#[derive(Debug)]
+#[repr(align(64))]
+struct Outcome<T>(OnceLock<T>);
 
 #[derive(Debug)]
-struct State<D, T> {
-    outcome: Option<T>,
+struct State<D> {
     /// By deadline, and in order of arrival among those of one instant.
     waiting: BTreeMap<(D, u64), Waker>,
     arrived: u64,
@@ -107,19 +140,24 @@ impl<D> Timer<D> {
 impl<D, T> Default for Crew<D, T> {
     fn default() -> Self {
         let (waiting, arrived, timer) = (BTreeMap::new(), 0, Timer::Off);
-        Self(Mutex::new(State { outcome: None, waiting, arrived, timer }))
+        let state = Mutex::new(State { waiting, arrived, timer });
+        Self { outcome: Outcome(OnceLock::new()), state }
+    }
+}
+
+impl<D, T: Clone> Crew<D, T> {
+    fn landed(&self) -> Option<T> {
+        self.outcome.0.get().cloned()
     }
 }
 
 impl<D: Ord + Copy, T> Crew<D, T> {
-    fn land(&self, outcome: T) {
-        let (waiting, timer) = {
-            let mut state = self.0.lock();
-            state.outcome = Some(outcome);
-            (mem::take(&mut state.waiting), state.timer.rouse())
-        };
-        waiting.into_values().for_each(Waker::wake);
-        timer.into_iter().for_each(Waker::wake);
+    /// Who is to be woken then: those who wait, and the timer.
+    fn land(&self, outcome: T) -> (Waiting<D>, Option<Waker>) {
+        let mut state = self.state.lock();
+        // A flight lands once; were it twice, the first outcome stands.
+        drop(self.outcome.0.set(outcome));
+        (mem::take(&mut state.waiting).into_values(), state.timer.rouse())
     }
 
     /// What the timer does whenever it is awake: ends the waits that are over at `now`. Gives the next deadline, before which
@@ -127,7 +165,7 @@ impl<D: Ord + Copy, T> Crew<D, T> {
     pub(super) fn tick(&self, now: D, timer: &Waker) -> Option<D> {
         let mut over = Vec::new();
         let next = {
-            let mut state = self.0.lock();
+            let mut state = self.state.lock();
             while let Some(first) = state.waiting.first_entry()
                 && first.key().0 <= now
             {
@@ -144,7 +182,7 @@ impl<D: Ord + Copy, T> Crew<D, T> {
     /// The timer is dropped, by a runtime that ends, before its time: whoever waits is woken to start another.
     pub(super) fn timer_lost(&self) {
         let woken: Vec<Waker> = {
-            let mut state = self.0.lock();
+            let mut state = self.state.lock();
             match mem::replace(&mut state.timer, Timer::Off) {
                 Timer::Off => return,
                 Timer::Awake | Timer::Asleep(..) => state.waiting.values().cloned().collect(),
@@ -179,14 +217,19 @@ pub(super) enum Heard<T> {
 impl<D: Ord + Copy, T: Clone> Waiter<D, T> {
     /// What there is to hear; `waker` is called when there is more.
     pub(super) fn hear(&mut self, waker: &Waker) -> Heard<T> {
+        if let Some(outcome) = self.crew.landed() {
+            self.number = None;
+            return Heard::Landed(outcome);
+        }
         let mut woken = None;
         // Dropped after the lock.
         let old;
         let heard = {
-            let mut state = self.crew.0.lock();
-            if let Some(outcome) = &state.outcome {
+            let mut state = self.crew.state.lock();
+            // Set before the lock was free: whoever has it now and does not see it is woken by the landing.
+            if let Some(outcome) = self.crew.landed() {
                 self.number = None;
-                return Heard::Landed(outcome.clone());
+                return Heard::Landed(outcome);
             }
             if let Some(number) = self.number {
                 let Some(kept) = state.waiting.get_mut(&(self.deadline, number)) else {
@@ -233,7 +276,7 @@ impl<D: Ord + Copy, T> Drop for Waiter<D, T> {
         let Some(number) = self.number else { return };
         // Dropped, and the timer woken, after the lock: with nobody left it has nothing to do.
         let (_waker, timer) = {
-            let mut state = self.crew.0.lock();
+            let mut state = self.crew.state.lock();
             let waker = state.waiting.remove(&(self.deadline, number));
             let timer = if state.waiting.is_empty() { state.timer.rouse() } else { None };
             (waker, timer)

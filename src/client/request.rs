@@ -20,7 +20,9 @@ const SUITE: u8 = Suite::Single.layers();
 #[derive(Clone, Debug)]
 pub struct KeyRequest(Arc<Prepared>);
 
+/// On cache lines of its own: clones of the request write their count, every hit reads the fingerprint.
 #[derive(Debug)]
+#[repr(align(64))]
 struct Prepared {
     key: KeyArn,
     context: EncryptionContext,

@@ -1,6 +1,7 @@
 //! Who waits for whom: stampedes, aborted leaders, runtimes that end, invalidation in mid-flight, limits.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -35,6 +36,46 @@ async fn ten_thousand_tasks_on_one_cold_key_make_one_call() {
     let snapshot = cache.snapshot();
     assert_eq!((snapshot.calls(), snapshot.encrypt.misses, snapshot.encrypt.joins), (1, 1, 9_999));
     assert_eq!(snapshot.encrypt.resumed, 10_000);
+    assert_quiet(&cache);
+}
+
+/// Waiters are woken in turns with what else there is to run, but not for long: here each turn takes at least 4 ms.
+#[test]
+fn a_runtime_that_is_busy_does_not_keep_those_from_their_key_who_are_woken_last() {
+    const TURN: Duration = Duration::from_millis(4);
+    let kms = Stub::new(50);
+    let cache = builder(&kms).build().unwrap();
+    let request = request(&cache);
+    let turns = Arc::new(AtomicU64::new(0));
+    let runtime = runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    let woken: Vec<u64> = runtime.block_on(async {
+        let tasks: Vec<_> = (0..10_000)
+            .map(|_| {
+                let (cache, request, turns) = (cache.clone(), request.clone(), Arc::clone(&turns));
+                tokio::spawn(async move {
+                    cache.encrypt_key(&request, Some(1)).await.unwrap();
+                    turns.load(Ordering::Relaxed)
+                })
+            })
+            .collect();
+        let turns = Arc::clone(&turns);
+        let busy = tokio::spawn(async move {
+            loop {
+                std::thread::sleep(TURN);
+                turns.fetch_add(1, Ordering::Relaxed);
+                yield_now().await;
+            }
+        });
+        let mut woken = Vec::new();
+        for task in tasks {
+            woken.push(task.await.unwrap());
+        }
+        busy.abort();
+        woken
+    });
+    let (first, last) = (woken.iter().min().unwrap(), woken.iter().max().unwrap());
+    // Ten milliseconds are over in the third turn at the latest; those who are woken then run within the next.
+    assert!(last - first <= 5, "the first after {first} turns, the last after {last}");
     assert_quiet(&cache);
 }
 

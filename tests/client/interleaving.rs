@@ -8,7 +8,7 @@
 
 use std::task::{Wake, Waker};
 
-use loom::sync::atomic::{AtomicUsize, Ordering};
+use loom::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use loom::sync::{Arc, MutexGuard, Notify};
 use loom::thread;
 
@@ -23,6 +23,29 @@ impl<T> Mutex<T> {
 
     fn lock(&self) -> MutexGuard<'_, T> {
         self.0.lock().unwrap()
+    }
+}
+
+/// What is set once, with the order of memory that the standard's has.
+#[derive(Debug)]
+struct OnceLock<T> {
+    value: std::sync::OnceLock<T>,
+    is_set: AtomicBool,
+}
+
+impl<T> OnceLock<T> {
+    fn new() -> Self {
+        Self { value: std::sync::OnceLock::new(), is_set: AtomicBool::new(false) }
+    }
+
+    fn set(&self, value: T) -> Result<(), T> {
+        self.value.set(value)?;
+        self.is_set.store(true, Ordering::Release);
+        Ok(())
+    }
+
+    fn get(&self) -> Option<&T> {
+        self.is_set.load(Ordering::Acquire).then(|| self.value.get().unwrap())
     }
 }
 
@@ -120,13 +143,29 @@ fn whoever_parks_while_a_flight_lands_hears_of_it_or_sees_that_it_is_down_and_no
             let shared = Arc::clone(&shared);
             thread::spawn(move || {
                 *shared.1.lock() = false;
-                shared.0.land(&FLIGHT, &OUTCOME);
+                drop(shared.0.land(&FLIGHT, &OUTCOME));
             })
         };
         join(&shared.0, &shared.1);
         joiner.join().unwrap();
         landing.join().unwrap();
         assert_eq!(shared.0.flights(), 0);
+    });
+}
+
+#[test]
+fn a_landing_that_is_interrupted_strands_nobody() {
+    model(|| {
+        let parking = Arc::new(Parking::default());
+        let mut first = parking.park(FLIGHT, RUNTIME, SOON);
+        let mut second = parking.park(FLIGHT, RUNTIME, LATER);
+        assert_eq!(first.hear(&Waker::from(Bell::new())), Heard::Untimed);
+        let waiting = thread::spawn(move || assert_eq!(hear_timed(&mut second), Heard::Landed(OUTCOME)));
+        let mut landing = parking.land(&FLIGHT, &OUTCOME);
+        landing.next(1).into_iter().for_each(Waker::wake);
+        drop(landing);
+        waiting.join().unwrap();
+        assert_eq!(first.hear(&Waker::from(Bell::new())), Heard::Landed(OUTCOME));
     });
 }
 
@@ -141,7 +180,7 @@ fn a_waiter_who_gives_up_while_a_flight_lands_takes_nobody_elses_place() {
         assert_eq!(leaving.hear(&quiet), Heard::Nothing);
         let landing = {
             let parking = Arc::clone(&parking);
-            thread::spawn(move || parking.land(&FLIGHT, &OUTCOME))
+            thread::spawn(move || drop(parking.land(&FLIGHT, &OUTCOME)))
         };
         let gone = thread::spawn(move || drop(leaving));
         assert_eq!(hear_timed(&mut staying), Heard::Landed(OUTCOME));
@@ -166,7 +205,7 @@ fn at_a_deadline_that_meets_a_landing_a_waiter_has_one_of_both_and_one_with_time
         };
         let landing = {
             let parking = Arc::clone(&parking);
-            thread::spawn(move || parking.land(&FLIGHT, &OUTCOME))
+            thread::spawn(move || drop(parking.land(&FLIGHT, &OUTCOME)))
         };
         let heard = hear(&mut due);
         assert!(matches!(heard, Heard::Landed(OUTCOME) | Heard::Expired), "{heard:?}");
@@ -242,7 +281,7 @@ fn when_a_timer_is_lost_somebody_who_waits_starts_another() {
         // Whoever is told that a timer is missing lands the flight, so that the other does not wait for ever.
         let wait = |mut waiter: Waiter, parking: &Parking| match hear(&mut waiter) {
             Heard::Untimed => {
-                parking.land(&FLIGHT, &OUTCOME);
+                drop(parking.land(&FLIGHT, &OUTCOME));
                 1
             }
             heard => {
