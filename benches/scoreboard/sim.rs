@@ -66,7 +66,7 @@ impl Counts {
     }
 }
 
-fn timed(scenario: &Scenario, mode: SseMode, batches: u64, sink: &mut impl Sink) -> (Duration, Run) {
+fn timed(scenario: &Scenario, mode: SseMode, batches: u64, sink: &mut (impl Sink + Send)) -> (Duration, Run) {
     let start = Instant::now();
     let mut last = None;
     for _ in 0..batches {

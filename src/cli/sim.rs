@@ -187,7 +187,11 @@ pub(super) fn simulate(
         bar.inc(1);
         Ok((recorded, Some(found), note))
     };
-    let done: Vec<Row> = rows.par_iter().map(one).collect::<Result<_, Failure>>()?;
+    let done: Vec<Row> = match rows {
+        // Not by a thread of the pool: then the run itself uses the pool.
+        [row] => vec![one(row)?],
+        rows => rows.par_iter().map(one).collect::<Result<_, Failure>>()?,
+    };
     bar.finish_and_clear();
     let mut simulated = Simulated { recorded: Vec::new(), searches: Vec::new(), notes: Vec::new() };
     for (recorded, search, note) in done {

@@ -179,6 +179,12 @@ impl ServiceTime {
         }
     }
 
+    /// The service time that [`Self::draw`] gives for the number `u`: the quantile of u / 2⁶⁴.
+    #[inline]
+    pub fn at(&self, u: u64) -> Span {
+        self.0.quantile_of(u)
+    }
+
     /// The `per_mille`-quantile, for display: 500 is the median, 990 is p99.
     pub fn quantile(&self, per_mille: u16) -> Span {
         self.0.quantile_of(u64::MAX / 1_000 * u64::from(per_mille.min(1_000)))

@@ -5,6 +5,9 @@ use crate::request::{KmsCall, Outcome};
 
 /// Takes the rows of a run, as a [`Recorder`] does.
 pub trait Sink {
+    /// Whether taking a row is work enough to leave it to another processor.
+    const IS_COSTLY: bool = false;
+
     /// A request has ended. Warm-up included: it is due before the measured part.
     fn outcome(&mut self, row: &Outcome);
     /// A KMS call has ended.
@@ -12,6 +15,8 @@ pub trait Sink {
 }
 
 impl Sink for Recorder {
+    const IS_COSTLY: bool = true;
+
     fn outcome(&mut self, row: &Outcome) {
         self.record(row);
     }

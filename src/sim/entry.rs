@@ -23,7 +23,7 @@ pub fn run(
     scenario: &Scenario,
     mode: SseMode,
     options: &Options,
-    sink: &mut impl Sink,
+    sink: &mut (impl Sink + Send),
 ) -> Result<Run, RigError> {
     run_source(&Source::from(scenario), mode, options, sink)
 }
@@ -36,7 +36,7 @@ pub fn run_source(
     source: &Source,
     mode: SseMode,
     options: &Options,
-    sink: &mut impl Sink,
+    sink: &mut (impl Sink + Send),
 ) -> Result<Run, RigError> {
     run_all(source, mode, options, sink, None)
 }
@@ -45,11 +45,11 @@ pub fn run_source(
 ///
 /// # Errors
 /// As [`run`].
-pub fn run_audited<W: Write>(
+pub fn run_audited<W: Write + Send>(
     source: &Source,
     mode: SseMode,
     options: &Options,
-    sink: &mut impl Sink,
+    sink: &mut (impl Sink + Send),
     audit: &mut Audit<W>,
 ) -> Result<Run, RigError> {
     let mut record = |call: &Call, event| audit.record(call, event);
@@ -68,20 +68,20 @@ pub fn run_arrivals(
     source: &Source,
     mode: SseMode,
     options: &Options,
-    arrivals: impl Iterator<Item = Arrival>,
-    sink: &mut impl Sink,
+    arrivals: impl Iterator<Item = Arrival> + Send,
+    sink: &mut (impl Sink + Send),
 ) -> Result<Run, RigError> {
     run_through(source, mode, options, arrivals, sink, None)
 }
 
 /// Told of every KMS call and its event.
-pub(super) type Auditor<'a> = Option<&'a mut dyn FnMut(&Call, kms::Event)>;
+pub(super) type Auditor<'a> = Option<&'a mut (dyn FnMut(&Call, kms::Event) + Send)>;
 
 fn run_all<'a>(
     source: &Source,
     mode: SseMode,
     options: &Options,
-    sink: &'a mut impl Sink,
+    sink: &'a mut (impl Sink + Send),
     audit: Auditor<'a>,
 ) -> Result<Run, RigError> {
     options.check()?;
@@ -104,8 +104,8 @@ fn run_through<'a>(
     source: &Source,
     mode: SseMode,
     options: &Options,
-    arrivals: impl Iterator<Item = Arrival>,
-    sink: &'a mut impl Sink,
+    arrivals: impl Iterator<Item = Arrival> + Send,
+    sink: &'a mut (impl Sink + Send),
     audit: Auditor<'a>,
 ) -> Result<Run, RigError> {
     let scenario = source.scenario();

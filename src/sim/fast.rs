@@ -28,8 +28,8 @@ pub(super) struct Walks([Option<(u64, Walk)>; Operation::ALL.len()]);
 
 impl<C, S> Simulation<'_, C, S>
 where
-    C: Cache<Key = KeyHandle, Material = KeyHandle>,
-    S: Sink,
+    C: Cache<Key = KeyHandle, Material = KeyHandle> + Send,
+    S: Sink + Send,
 {
     /// Runs arrival `index` from its due time to its row, when it has its keys at once; else nothing has happened.
     ///
@@ -51,7 +51,7 @@ where
         self.ended = self.ended.max(finished);
         let Walk { crypto, store, s3, bytes, crypto_bytes, s3_requests, .. } = walk;
         let spent = Outcome { crypto, store, s3, bytes, crypto_bytes, s3_requests, ..hit.row(job) };
-        self.sink.outcome(&Outcome { finished, ..spent });
+        self.rows.outcome(&Outcome { finished, ..spent });
         true
     }
 

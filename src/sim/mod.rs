@@ -38,7 +38,10 @@
 //! **A grid.** [`grid`] counts many pairs of age and uses in one pass over the requests, each exactly as a run of its own
 //! would, where nothing is throttled and no key has to make room.
 //!
-//! **What is deliberately absent.** No clock, no thread, no key bytes, no map with an order of its own.
+//! **Abreast.** A run into a [`Recorder`](crate::report::Recorder) draws its arrivals and records its rows on other processors
+//! meanwhile, unless a pool's thread called it. The rows are the same, in the same order.
+//!
+//! **What is deliberately absent.** No clock, no thread of its own, no key bytes, no map with an order of its own.
 //!
 //! [`Options::run_ahead`]: crate::sim::Options::run_ahead
 //! [`Sink`]: crate::sim::Sink
@@ -50,6 +53,7 @@ mod audit;
 mod object;
 mod option;
 mod run;
+mod abreast;
 mod fast;
 mod measure;
 mod cell;

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
+use super::abreast::Rows;
 use super::entry::Auditor;
 use super::fast::Walks;
 use super::object::{FIRST_NEW_HANDLE, OBJECTS_MAX, Objects};
@@ -21,9 +22,6 @@ use crate::workload::{Arrival, FleetStart, Placement, Scenario, Source, Stop};
 
 /// So many requests may be under way before the simulator looks which of them have ended.
 const ROOM_MIN: usize = 1_024;
-/// So many arrivals are drawn before the first of them is taken: enough for their objects to come from main memory all at
-/// once, few enough to stay in the first-level cache.
-const BLOCK: usize = 64;
 
 pub(super) fn simulation<'s, C, S>(
     source: &Source,
@@ -34,8 +32,8 @@ pub(super) fn simulation<'s, C, S>(
     make: impl Fn(cache::Rules, Arc<cache::Generations>) -> Result<C, cache::ConfigError> + Copy,
 ) -> Result<Simulation<'s, C, S>, RigError>
 where
-    C: Cache<Key = KeyHandle, Material = KeyHandle>,
-    S: Sink,
+    C: Cache<Key = KeyHandle, Material = KeyHandle> + Send,
+    S: Sink + Send,
 {
     let scenario = source.scenario();
     let followed = is_cached(mode) || source.makes_objects();
@@ -84,7 +82,7 @@ where
         fetch_actions: Vec::new(),
         ended: Timestamp::ZERO,
         requests: 0,
-        sink,
+        rows: Rows::new(sink),
         audit,
     })
 }
@@ -127,7 +125,7 @@ pub(super) enum Event {
 
 pub(super) struct Simulation<'s, C: Cache, S> {
     pub(super) core: Core<C>,
-    objects: Objects,
+    pub(super) objects: Objects,
     kms: Kms,
     kms_stream: Stream,
     kms_calls: u64,
@@ -157,17 +155,17 @@ pub(super) struct Simulation<'s, C: Cache, S> {
     actions: Vec<Action<KeyHandle>>,
     fetch_actions: Vec<FetchAction<KeyHandle>>,
     pub(super) ended: Timestamp,
-    requests: u64,
-    pub(super) sink: &'s mut S,
+    pub(super) requests: u64,
+    pub(super) rows: Rows<'s, S>,
     audit: Auditor<'s>,
 }
 
 impl<C, S> Simulation<'_, C, S>
 where
-    C: Cache<Key = KeyHandle, Material = KeyHandle>,
-    S: Sink,
+    C: Cache<Key = KeyHandle, Material = KeyHandle> + Send,
+    S: Sink + Send,
 {
-    pub(super) fn run(mut self, scenario: &Scenario, arrivals: impl Iterator<Item = Arrival>) -> Run {
+    pub(super) fn run(mut self, scenario: &Scenario, arrivals: impl Iterator<Item = Arrival> + Send) -> Run {
         let placement = scenario.s3.prefix_limits.then(|| Placement::new(scenario));
         let measured_from = Timestamp::ZERO + scenario.warm_up;
         let mut last_due = measured_from;
@@ -182,25 +180,7 @@ where
             self.queue.push(measured_from + every, Event::Restart(0, every));
         }
         match self.options.concurrency {
-            None => {
-                let mut arrivals = arrivals;
-                let mut block = Vec::with_capacity(BLOCK);
-                loop {
-                    block.extend(arrivals.by_ref().take(BLOCK));
-                    if block.is_empty() {
-                        break;
-                    }
-                    self.objects.fetch_ahead(&block);
-                    for arrival in block.drain(..) {
-                        while self.next_event().is_some_and(|at| at <= arrival.due) {
-                            self.turn(true);
-                        }
-                        last_due = arrival.due;
-                        self.requests += 1;
-                        self.arrive(&arrival, placement.as_ref());
-                    }
-                }
-            }
+            None => last_due = self.open_loop(arrivals, placement.as_ref(), last_due),
             Some(_) => last_due = self.closed_loop(scenario, arrivals, end, placement.as_ref()),
         }
         while self.next_event().is_some() {
@@ -252,7 +232,7 @@ where
 
     #[inline(always)]
     #[expect(clippy::inline_always, reason = "part of one way, taken for nearly every simulated request")]
-    fn arrive(&mut self, arrival: &Arrival, placement: Option<&Placement>) {
+    pub(super) fn arrive(&mut self, arrival: &Arrival, placement: Option<&Placement>) {
         if self.is_full(arrival.due) {
             return self.turn_away(arrival, placement);
         }
@@ -266,7 +246,7 @@ where
     #[cold]
     fn turn_away(&mut self, arrival: &Arrival, placement: Option<&Placement>) {
         let job = rig::job(arrival, placement, self.core.hosts());
-        self.sink.outcome(&job.dropped(arrival.due));
+        self.rows.outcome(&job.dropped(arrival.due));
     }
 
     /// Begins what takes a machine. Makes its job anew, so that a hit's never has to stand in memory.
@@ -294,7 +274,7 @@ where
     }
 
     #[inline]
-    fn next_event(&self) -> Option<Timestamp> {
+    pub(super) fn next_event(&self) -> Option<Timestamp> {
         let deadline = self.deadlines.front().map(|(at, ..)| *at);
         match (self.queue.next_at(), deadline) {
             (Some(event), Some(deadline)) => Some(event.min(deadline)),
@@ -303,7 +283,7 @@ where
     }
 
     /// The next event; `arriving` while arrivals are left.
-    fn turn(&mut self, arriving: bool) {
+    pub(super) fn turn(&mut self, arriving: bool) {
         // An answer at the very deadline still counts.
         let deadline = self.deadlines.front().map(|(at, ..)| *at);
         if let Some(at) = deadline
@@ -437,7 +417,7 @@ where
                     }
                     self.idle += u32::from(self.options.concurrency.is_some());
                     self.ended = self.ended.max(outcome.finished);
-                    self.sink.outcome(&outcome);
+                    self.rows.outcome(&outcome);
                     return None;
                 }
                 Action::Spawn(_) => unreachable!("spawned above"),
@@ -497,7 +477,7 @@ where
             match action {
                 FetchAction::Call(call) => self.call(place, &call, now),
                 FetchAction::WaitUntil(at) => self.queue.push(at, Event::FetchGo(place)),
-                FetchAction::Called(row) => self.sink.kms_call(&row),
+                FetchAction::Called(row) => self.rows.kms_call(&row),
                 FetchAction::Wake(parking, woken, tally) => wake = Some((parking, woken, tally)),
             }
         }

@@ -157,11 +157,13 @@ fn a_thread_a_runtime_a_pool_or_a_socket_in_a_pure_room_is_caught() {
         "use std::net::{IpAddr, TcpStream};",
         "fn f() { hyper::Request::new(()); }",
     ];
-    for file in ["src/request.rs", "src/cache/shared.rs", "src/pipeline/machine.rs", "src/sim/fast.rs"] {
+    for file in ["src/request.rs", "src/cache/shared.rs", "src/pipeline/machine.rs", "src/rig/time.rs"] {
         assert_caught("purity", file, &codes);
     }
+    assert_caught("purity", "src/sim/fast.rs", &["use std::thread;", "fn f() { g().await }"]);
     let rayon = "use rayon::prelude::*;";
     assert_clean("src/envelope/seal.rs", &[rayon]);
+    assert_clean("src/sim/fast.rs", &[rayon]);
     assert_clean("src/plan/search.rs", &[rayon]);
     assert_clean("src/live/sealers.rs", &[rayon, "use tokio::time; use std::time::Instant;"]);
 }

@@ -172,7 +172,7 @@ fn needs(mention: &Mention) -> Option<(Power, &'static str)> {
     {
         (Power::Clock, "no clock here: take `now: Timestamp` as an argument")
     } else if first(&["rayon"]) || has(&["par_iter", "par_chunks", "par_iter_mut", "par_chunks_mut"]) {
-        (Power::Rayon, "no pool here: rayon belongs to envelope, plan and live")
+        (Power::Rayon, "no pool here: rayon belongs to envelope, sim, plan and live")
     } else if first(&["tokio", "async_std", "smol", "futures"]) || path == ["async"] || path == ["await"] {
         (Power::Async, "no runtime here: return what should happen next and let the driver do it")
     } else if module("thread") || first(&["threadpool"]) || path.starts_with(&["crossbeam", "thread"]) {

@@ -1,5 +1,6 @@
 //! One machine, two drivers: laws and oracles of the simulator, replayed logs, and the live driver beside it.
 
+mod abreast;
 mod billing;
 mod fast;
 mod grid;
