@@ -159,10 +159,10 @@ fn proportion(a: u64, b: u64, c: u64) -> u64 {
     }
 }
 
-/// The first number of the [`Stream`] that `seed_from_u64` makes: of the four words of its state, which SplitMix64 gives, it
+/// The first number of the [`Stream`] that `seed_from_u64` makes: of the four words of its state, which `SplitMix64` gives, it
 /// depends on two, and making the others takes as long again.
 ///
-/// Source: xoshiro256++ and SplitMix64, prng.di.unimi.it.
+/// Source: xoshiro256++ and `SplitMix64`, prng.di.unimi.it.
 #[inline]
 fn first_number(seed: u64) -> u64 {
     let word = |place: u64| {
