@@ -318,7 +318,11 @@ fn full(board: &mut Board) {
         return;
     };
     if let Some(paired) = board.race(name, &mut ours, &mut |n| peer.run(n)) {
-        let of_peer = format!("libcachesim {}, LRU, its own loop over a trace file", peer.version);
+        let threads = rayon::current_num_threads();
+        let of_peer = format!(
+            "libcachesim {}, LRU, its own loop over a trace file; ours on {threads} threads",
+            peer.version
+        );
         let ratio = paired.peer / paired.ours;
         let each = paired.peer / batch as f64;
         // The peer keeps a cache and nothing else; beside it 5 M requests/s with latencies and histograms are enough.
