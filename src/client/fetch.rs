@@ -172,7 +172,7 @@ impl Drop for Fetch {
 
 /// Wakes all, a handful at a time, and lets each handful run before the next: on the processor that has just touched their tasks,
 /// from its own queue, instead of through the queue that all workers share. A second task does the same from the other end of the
-/// runtime: a worker that finds one woken task at a time falls asleep after each. Thousands are awake a quarter sooner so.
+/// runtime: a worker that finds one woken task at a time falls asleep after each. Thousands are awake sooner so.
 ///
 /// On a runtime that has much else to do a turn may come late, so the turns have an end.
 async fn wake(mut landing: Landing<Instant>) {

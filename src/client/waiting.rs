@@ -30,8 +30,8 @@ pub(super) struct Asked<'a> {
 
 /// A request that waits.
 ///
-/// Written out, since what the compiler makes of an `async fn` of the same steps is thrice as large: when thousands are woken at
-/// once, bringing their memory back to the processor is most of the work.
+/// Written out, since what the compiler makes of an `async fn` of the same steps is so large that it wants a box: when thousands
+/// are woken at once, bringing their memory back to the processor is most of the work.
 pub(super) struct Waiting<'a> {
     inner: &'a Arc<Inner>,
     asked: Asked<'a>,

@@ -100,6 +100,12 @@ fn hear(waiter: &mut Waiter) -> Heard<u8> {
     }
 }
 
+/// The flight lands, on a thread of its own.
+fn land(parking: &Arc<Parking>) -> thread::JoinHandle<()> {
+    let parking = Arc::clone(parking);
+    thread::spawn(move || drop(parking.land(&FLIGHT, &OUTCOME)))
+}
+
 /// As [`hear`], where the caller sees to the timer.
 fn hear_timed(waiter: &mut Waiter) -> Heard<u8> {
     let bell = Bell::new();
@@ -178,10 +184,7 @@ fn a_waiter_who_gives_up_while_a_flight_lands_takes_nobody_elses_place() {
         let quiet = Waker::from(Bell::new());
         assert_eq!(staying.hear(&quiet), Heard::Untimed);
         assert_eq!(leaving.hear(&quiet), Heard::Nothing);
-        let landing = {
-            let parking = Arc::clone(&parking);
-            thread::spawn(move || drop(parking.land(&FLIGHT, &OUTCOME)))
-        };
+        let landing = land(&parking);
         let gone = thread::spawn(move || drop(leaving));
         assert_eq!(hear_timed(&mut staying), Heard::Landed(OUTCOME));
         landing.join().unwrap();
@@ -203,10 +206,7 @@ fn at_a_deadline_that_meets_a_landing_a_waiter_has_one_of_both_and_one_with_time
             let crew = Arc::clone(due.crew());
             thread::spawn(move || keep_time(&crew, SOON))
         };
-        let landing = {
-            let parking = Arc::clone(&parking);
-            thread::spawn(move || drop(parking.land(&FLIGHT, &OUTCOME)))
-        };
+        let landing = land(&parking);
         let heard = hear(&mut due);
         assert!(matches!(heard, Heard::Landed(OUTCOME) | Heard::Expired), "{heard:?}");
         assert_eq!(hear(&mut patient), Heard::Landed(OUTCOME));
